@@ -1,0 +1,70 @@
+'use strict';
+
+const ERR_HEAPGAP_INVALID_ARG_TYPE = 'ERR_HEAPGAP_INVALID_ARG_TYPE';
+const ERR_HEAPGAP_INVALID_ARG_VALUE = 'ERR_HEAPGAP_INVALID_ARG_VALUE';
+const ERR_HEAPGAP_UNKNOWN_OPTION = 'ERR_HEAPGAP_UNKNOWN_OPTION';
+const ERR_HEAPGAP_UNAUTHORIZED = 'ERR_HEAPGAP_UNAUTHORIZED';
+const ERR_HEAPGAP_FORBIDDEN = 'ERR_HEAPGAP_FORBIDDEN';
+const ERR_HEAPGAP_CROSS_SITE = 'ERR_HEAPGAP_CROSS_SITE';
+const ERR_HEAPGAP_NOT_FOUND = 'ERR_HEAPGAP_NOT_FOUND';
+const ERR_HEAPGAP_METHOD_NOT_ALLOWED = 'ERR_HEAPGAP_METHOD_NOT_ALLOWED';
+const ERR_HEAPGAP_RATE_LIMITED = 'ERR_HEAPGAP_RATE_LIMITED';
+const ERR_HEAPGAP_INTERNAL = 'ERR_HEAPGAP_INTERNAL';
+
+const MAX_SHOWN = 40;
+
+/** Cuts text that came from outside, so that a message stays one readable line. */
+function shorten(text) {
+  return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text;
+}
+
+function typeName(value) {
+  if (value === null) return 'null';
+  return Array.isArray(value) ? 'array' : typeof value;
+}
+
+function describe(value, secret) {
+  const type = typeName(value);
+  if (secret) return type === 'string' ? `string of ${value.length} characters` : type;
+  if (type === 'string') return `string ${JSON.stringify(shorten(value))}`;
+  if (type === 'number' || type === 'bigint' || type === 'boolean') {
+    return `${type} ${shorten(String(value))}`;
+  }
+  return type;
+}
+
+/**
+ * The error for a bad argument. `expected` says in words what was wanted and names the type
+ * ("a positive number"): a value of that very type gets a RangeError, any other a TypeError.
+ * A secret's value is never shown.
+ */
+function invalidArg(name, expected, value, { secret = name === 'token' } = {}) {
+  const message = `expected \`${name}\` to be ${expected}, got ${describe(value, secret)}`;
+  const rightType = expected.split(/\W+/).includes(typeName(value));
+  return rightType
+    ? Object.assign(new RangeError(message), { code: ERR_HEAPGAP_INVALID_ARG_VALUE })
+    : Object.assign(new TypeError(message), { code: ERR_HEAPGAP_INVALID_ARG_TYPE });
+}
+
+/** The error for an option that `caller` does not have; `known` names the nearest it has. */
+function unknownOption(name, known, caller) {
+  const nearest = known.map((option) => `\`${option}\``).join(', ');
+  const message = `${caller}() has no option \`${shorten(name)}\`; the nearest: ${nearest}`;
+  return Object.assign(new TypeError(message), { code: ERR_HEAPGAP_UNKNOWN_OPTION });
+}
+
+module.exports = {
+  ERR_HEAPGAP_CROSS_SITE,
+  ERR_HEAPGAP_FORBIDDEN,
+  ERR_HEAPGAP_INTERNAL,
+  ERR_HEAPGAP_INVALID_ARG_TYPE,
+  ERR_HEAPGAP_INVALID_ARG_VALUE,
+  ERR_HEAPGAP_METHOD_NOT_ALLOWED,
+  ERR_HEAPGAP_NOT_FOUND,
+  ERR_HEAPGAP_RATE_LIMITED,
+  ERR_HEAPGAP_UNAUTHORIZED,
+  ERR_HEAPGAP_UNKNOWN_OPTION,
+  invalidArg,
+  shorten,
+  unknownOption,
+};

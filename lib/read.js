@@ -1,0 +1,154 @@
+'use strict';
+// The synchronous readings.
+
+const { allocator } = require('./allocator.js');
+const { countResources, readV8 } = require('./isolate.js');
+const { addon, why } = require('./native.js');
+const { readOptions } = require('./options.js');
+const table = require('./table.js');
+
+const MAX_AGE_MS = {
+  default: 0,
+  check: (value) => Number.isFinite(value) && value >= 0,
+  expected: 'a non-negative number',
+};
+const RESOURCES = {
+  default: undefined,
+  check: (value) => typeof value === 'boolean',
+  expected: 'a boolean',
+};
+
+/** One table for all readings: each is emptied into an object before the next. */
+const slots = new Float64Array(table.SLOTS).fill(Number.NaN);
+
+const statsLabels = remember(() => addon.statsLabels());
+const snapshotLabels = remember(() => addon.snapshotLabels());
+
+/** Words seldom change: the addon counts generations, and they are asked for once in each. */
+function remember(read) {
+  let generation;
+  let labels;
+  return (current) => {
+    if (current !== generation) {
+      labels = read();
+      labels.notes.forEach(Object.freeze);
+      Object.freeze(labels.notes);
+      generation = current;
+    }
+    return labels;
+  };
+}
+
+let name;
+
+function stats(options) {
+  const maxAgeMs =
+    options === undefined ? 0 : readOptions({ maxAgeMs: MAX_AGE_MS }, options, 'stats').maxAgeMs;
+  name ??= allocator().name;
+  if (!addon) return statsWithoutAddon();
+  const { notes } = statsLabels(addon.readStats(slots, maxAgeMs));
+  refreshIfOverdue();
+  return { allocator: name, ...table.allocatorOf(slots), notes };
+}
+
+function statsWithoutAddon() {
+  const figures = table.allocatorOf(slots);
+  return { allocator: name, ...figures, notes: explainNulls(figures, '') };
+}
+
+function snapshot(options = {}) {
+  const spec = { maxAgeMs: MAX_AGE_MS, resources: RESOURCES };
+  const { maxAgeMs, resources } = readOptions(spec, options, 'snapshot');
+  const memory = process.memoryUsage();
+  const v8 = readV8(memory);
+  const counts = resources === false ? null : countResources(resources);
+  const native = addon ? readNative(maxAgeMs, v8) : readWithoutAddon(memory, v8);
+  return {
+    time: Date.now(),
+    pid: process.pid,
+    process: native.process,
+    v8,
+    allocator: native.allocator,
+    cgroup: native.cgroup,
+    resources: counts,
+    gap: native.gap,
+    notes: counts ? native.notes : [...native.notes, notCounted(resources)],
+  };
+}
+
+function readNative(maxAgeMs, v8) {
+  const labels = snapshotLabels(addon.readSnapshot(slots, maxAgeMs, v8.heapPhysical));
+  refreshIfOverdue();
+  return {
+    process: table.processOf(slots),
+    allocator: identified(table.allocatorOf(slots)),
+    cgroup: table.cgroupOf(slots, labels.cgroupVersion, labels.cgroupPath),
+    gap: table.gapOf(slots),
+    notes: labels.notes,
+  };
+}
+
+function readWithoutAddon(memory, v8) {
+  const figures = table.allocatorOf(slots);
+  const proc = { ...table.processOf(slots), rss: memory.rss };
+  const cgroup = table.cgroupOf(slots, null, null);
+  return {
+    process: proc,
+    allocator: identified(figures),
+    cgroup,
+    gap: memory.rss - v8.heapPhysical,
+    notes: [
+      ...explainNulls(proc, 'process.'),
+      ...explainNulls(figures, 'allocator.'),
+      ...explainNulls(cgroup, 'cgroup.'),
+    ],
+  };
+}
+
+function identified(figures) {
+  const { name, version, library } = allocator();
+  return { name, version, library, ...figures };
+}
+
+function explainNulls(figures, prefix) {
+  const missing = Object.keys(figures).filter((key) => figures[key] === null);
+  return missing.map((key) => ({ field: prefix + key, reason: why }));
+}
+
+function notCounted(resources) {
+  const reason =
+    resources === false
+      ? 'left out by snapshot({ resources: false })'
+      : 'counting them takes more than 1 ms; snapshot({ resources: true }) counts them all the same';
+  return { field: 'resources', reason };
+}
+
+let refreshing = null;
+
+/** Refreshes, off the JavaScript thread, what the last reading had to reuse. */
+function refresh() {
+  if (!addon) return Promise.resolve();
+  refreshing ??= addon.refresh().finally(() => {
+    refreshing = null;
+  });
+  return refreshing;
+}
+
+/** Whoever polls synchronously must not see the same old figures for ever. */
+function refreshIfOverdue() {
+  if (table.isOverdue(slots)) refresh().catch(() => {});
+}
+
+/** A snapshot with figures as fresh as an asynchronous call can have them. */
+async function freshSnapshot(options) {
+  const first = snapshot(options);
+  if (!table.isOverdue(slots)) return first;
+  // Should it fail, the figures that are there still stand, with their age.
+  await refresh().catch(() => {});
+  return snapshot({ ...options, maxAgeMs: FRESH_MS });
+}
+
+/** What counts as fresh for a reading that was refreshed a moment ago. */
+const FRESH_MS = 100;
+
+module.exports = { freshSnapshot, snapshot, stats };

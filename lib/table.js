@@ -1,0 +1,85 @@
+'use strict';
+// Gives names to the numbers that the addon writes into one Float64Array. The order is that of
+// src/api/table.rs; __test__/stats.test.js compares the two.
+
+/** The addon writes NaN for a figure that it does not have. */
+const figure = (number) => (number === number ? number : null);
+
+const SLOTS = 38;
+
+/** The allocator's figures. */
+function allocatorOf(slots) {
+  return {
+    allocated: figure(slots[2]),
+    active: figure(slots[3]),
+    dirty: figure(slots[4]),
+    muzzy: figure(slots[5]),
+    metadata: figure(slots[6]),
+    resident: figure(slots[7]),
+    mapped: figure(slots[8]),
+    retained: figure(slots[9]),
+    pinned: figure(slots[10]),
+    threadCaches: figure(slots[11]),
+    free: figure(slots[12]),
+    arenas: figure(slots[13]),
+    backgroundThreads: figure(slots[14]),
+    ageMs: figure(slots[0]),
+  };
+}
+
+/** Whether fresher figures were asked for than a synchronous call may fetch. */
+const isOverdue = (slots) => slots[1] === 1;
+
+function processOf(slots) {
+  return {
+    rss: figure(slots[15]),
+    anon: figure(slots[16]),
+    file: figure(slots[17]),
+    shmem: figure(slots[18]),
+    peak: figure(slots[19]),
+    swap: figure(slots[20]),
+    threads: figure(slots[21]),
+  };
+}
+
+function stallOf(slots, first) {
+  return {
+    avg10: slots[first],
+    avg60: slots[first + 1],
+    avg300: slots[first + 2],
+    totalMs: slots[first + 3],
+  };
+}
+
+function pressureOf(slots, version) {
+  if (figure(slots[29]) === null) return null;
+  // Version 1 groups have no pressure of their own; the addon reads the machine's.
+  const of = version === 1 ? 'system' : 'cgroup';
+  return { of, some: stallOf(slots, 29), full: stallOf(slots, 33) };
+}
+
+function cgroupOf(slots, version, path) {
+  return {
+    version,
+    path,
+    limit: figure(slots[22]),
+    high: figure(slots[23]),
+    usage: figure(slots[24]),
+    reclaimable: figure(slots[25]),
+    unreclaimable: figure(slots[26]),
+    peak: figure(slots[27]),
+    oomKills: figure(slots[28]),
+    pressure: pressureOf(slots, version),
+  };
+}
+
+const gapOf = (slots) => figure(slots[37]);
+
+module.exports = {
+  SLOTS,
+  allocatorOf,
+  cgroupOf,
+  gapOf,
+  isOverdue,
+  processOf,
+};

@@ -1,0 +1,111 @@
+//! The synchronous readings.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use napi_derive::napi;
+
+use super::table::{self, Missing, Table};
+use super::types::{Labels, LiveAllocator, notes};
+use crate::live;
+use crate::snapshot::{self, Snapshot, Stats};
+use crate::sources::cgroup::{self, Version};
+
+/// The words that go with this JavaScript thread's last reading of one kind. Their generation
+/// changes only when they do, so that JavaScript asks for them only then.
+#[derive(Default)]
+struct Words {
+    signature: u64,
+    generation: u32,
+    missing: Vec<Missing>,
+    level: usize,
+}
+
+impl Words {
+    fn follow(&mut self, signature: u64, level: usize, missing: impl FnOnce() -> Vec<Missing>) -> u32 {
+        if self.generation == 0 || signature != self.signature || level != self.level {
+            self.generation = self.generation.wrapping_add(1).max(1);
+            self.signature = signature;
+            self.level = level;
+            self.missing = missing();
+        }
+        self.generation
+    }
+}
+
+thread_local! {
+    static STATS: RefCell<Words> = RefCell::default();
+    static SNAPSHOT: RefCell<Words> = RefCell::default();
+}
+
+/// JavaScript's Float64Array. napi-derive takes a literal `&mut` for a reference to a class.
+type Slots<'a> = &'a mut [f64];
+
+/// Milliseconds from JavaScript; what is no duration counts as "now".
+fn duration(ms: f64) -> Duration {
+    Duration::try_from_secs_f64(ms / 1e3).unwrap_or_default()
+}
+
+/// Who serves `malloc`.
+#[napi(catch_unwind)]
+pub fn allocator() -> LiveAllocator {
+    live::allocator().into()
+}
+
+/// Fills `slots` with the allocator's figures; answers the generation of the labels.
+#[napi(catch_unwind)]
+pub fn read_stats(#[napi(ts_arg_type = "Float64Array")] slots: Slots<'_>, max_age_ms: f64) -> u32 {
+    let stats = Stats::read(duration(max_age_ms));
+    let put_all = |table: &mut Table| table::stats(table, &stats);
+    let signature = Table::fill(slots, put_all);
+    STATS.with_borrow_mut(|words| words.follow(signature, 0, || Table::missing(put_all)))
+}
+
+/// Why figures are missing from this thread's last `read_stats`.
+#[napi(catch_unwind)]
+pub fn stats_labels() -> Labels {
+    let notes = STATS.with_borrow(|words| notes(&words.missing));
+    Labels { notes, cgroup_version: None, cgroup_path: None }
+}
+
+/// Fills `slots` with a snapshot's figures; answers the generation of the labels.
+#[napi(catch_unwind)]
+pub fn read_snapshot(
+    #[napi(ts_arg_type = "Float64Array")] slots: Slots<'_>,
+    max_age_ms: f64,
+    v8_resident: f64,
+) -> u32 {
+    let snapshot = snapshot::take(duration(max_age_ms), v8_resident as u64);
+    let put_all = |table: &mut Table| table::snapshot(table, &snapshot);
+    let signature = Table::fill(slots, put_all);
+    let level = snapshot.cgroup.level;
+    SNAPSHOT.with_borrow_mut(|words| words.follow(signature, level, || Table::missing(put_all)))
+}
+
+/// What of this thread's last `read_snapshot` is not a number.
+#[napi(catch_unwind)]
+pub fn snapshot_labels() -> Labels {
+    let source = cgroup::Source::own();
+    SNAPSHOT.with_borrow(|words| Labels {
+        notes: notes(&words.missing),
+        cgroup_version: source.version().map(|version| match version {
+            Version::V1 => 1,
+            Version::V2 => 2,
+        }),
+        cgroup_path: source.path(words.level).map(str::to_owned),
+    })
+}
+
+/// The names of the slots that `read_stats` fills, in order.
+#[napi(catch_unwind)]
+pub fn stats_slots() -> Vec<String> {
+    let stats = Stats::read(Duration::MAX);
+    Table::names(|table| table::stats(table, &stats))
+}
+
+/// The names of the slots that `read_snapshot` fills, in order.
+#[napi(catch_unwind)]
+pub fn snapshot_slots() -> Vec<String> {
+    let snapshot: Snapshot = snapshot::take(Duration::MAX, 0);
+    Table::names(|table| table::snapshot(table, &snapshot))
+}

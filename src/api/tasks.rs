@@ -1,0 +1,31 @@
+//! The asynchronous calls. Each runs on a thread of its own.
+
+use napi::Env;
+use napi::bindgen_prelude::Object;
+use napi_derive::napi;
+
+use super::background::spawn;
+use super::types::PurgeReport;
+use crate::control::purge;
+use crate::error::{Code, Error};
+use crate::snapshot;
+use crate::sources::jemalloc;
+
+/// Flushes this thread's cache here, then purges elsewhere.
+#[napi(catch_unwind, ts_return_type = "Promise<PurgeReport>")]
+pub fn purge(env: &Env) -> napi::Result<Object<'_>, Code> {
+    purge::flush_thread_cache();
+    spawn(env, "heapgap-purge", || Ok(purge::purge()), |report| PurgeReport::from(&report))
+}
+
+/// Refreshes what synchronous readings may have had to reuse, whatever it takes.
+#[napi(catch_unwind, ts_return_type = "Promise<void>")]
+pub fn refresh(env: &Env) -> napi::Result<Object<'_>, Code> {
+    spawn(env, "heapgap-refresh", || Ok(snapshot::refresh()), |()| ())
+}
+
+/// jemalloc's own account of itself, as `malloc_stats_print` writes it.
+#[napi(catch_unwind, ts_return_type = "Promise<any>")]
+pub fn printout(env: &Env) -> napi::Result<Object<'_>, Code> {
+    spawn(env, "heapgap-printout", || jemalloc::printout().map_err(Error::Printout), |value| value)
+}

@@ -1,0 +1,4 @@
+//! The only code that changes the process.
+
+pub mod exec;
+pub mod purge;

@@ -1,0 +1,65 @@
+//! What can go wrong when heapgap is told to act, as stable codes. Reading has no errors: a figure
+//! that cannot be had is [`Absent`](crate::sources::Absent).
+
+use std::fmt;
+use std::io;
+
+/// An error that JavaScript sees as `code` and `message`.
+#[derive(Debug)]
+pub enum Error {
+    /// A thread of heapgap's own could not be started.
+    Thread(io::Error),
+    /// The command could not be started.
+    Exec(io::Error),
+    /// jemalloc did not describe itself.
+    Printout(io::Error),
+    /// Node-API refused a call.
+    Node(napi::Error),
+}
+
+/// What napi-rs takes as an error's `code`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Code(&'static str);
+
+impl AsRef<str> for Code {
+    fn as_ref(&self) -> &str {
+        self.0
+    }
+}
+
+impl From<napi::Status> for Code {
+    fn from(_: napi::Status) -> Self {
+        Code("ERR_HEAPGAP_INTERNAL")
+    }
+}
+
+impl Error {
+    /// The stable code.
+    pub fn code(&self) -> Code {
+        Code(match self {
+            Error::Thread(_) => "ERR_HEAPGAP_THREAD",
+            Error::Exec(_) => "ERR_HEAPGAP_EXEC",
+            Error::Printout(_) => "ERR_HEAPGAP_PRINTOUT",
+            Error::Node(_) => "ERR_HEAPGAP_INTERNAL",
+        })
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Thread(error) => write!(f, "could not start a thread: {error}"),
+            Error::Exec(error) => write!(f, "could not start the command: {error}"),
+            Error::Printout(error) => write!(f, "jemalloc did not describe itself: {error}"),
+            Error::Node(error) => write!(f, "Node-API refused a call: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<Error> for napi::Error<Code> {
+    fn from(error: Error) -> Self {
+        napi::Error::new(error.code(), error.to_string())
+    }
+}

@@ -1,0 +1,123 @@
+//! The live allocator's figures in jemalloc's terms, whichever allocator it is.
+
+use std::time::{Duration, Instant};
+
+use crate::live::{Kind, allocator};
+use crate::sources::glibc::{self, Glibc};
+use crate::sources::jemalloc::{self, Jemalloc};
+use crate::sources::refreshed::Sample;
+use crate::sources::{Absent, Figure};
+
+/// Figures of the live allocator, in bytes unless said otherwise. What each means, and where it
+/// comes from, is written at `AllocatorStats` in `index.d.ts`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "index.d.ts documents each for those who read them")]
+pub struct Stats {
+    pub allocated: Figure,
+    pub active: Figure,
+    pub dirty: Figure,
+    pub muzzy: Figure,
+    pub metadata: Figure,
+    pub resident: Figure,
+    pub mapped: Figure,
+    pub retained: Figure,
+    pub pinned: Figure,
+    pub thread_caches: Figure,
+    pub free: Figure,
+    /// A count.
+    pub arenas: Figure,
+    /// A count.
+    pub background_threads: Figure,
+    /// When the allocator was read; `None` where it cannot be.
+    pub at: Option<Instant>,
+    /// The caller asked for fresher figures than a synchronous call may get.
+    pub overdue: bool,
+}
+
+impl Stats {
+    /// For the JavaScript thread: figures at most `max_age` old where that costs no waiting.
+    pub fn read(max_age: Duration) -> Self {
+        match allocator().kind {
+            Kind::Jemalloc => jemalloc::read(max_age).into(),
+            Kind::Glibc => glibc::read(max_age).into(),
+            other => Self::absent(Absent::Unread(other.name())),
+        }
+    }
+
+    /// For other threads: fresh figures, whatever it takes.
+    pub fn refresh() -> Self {
+        match allocator().kind {
+            Kind::Jemalloc => jemalloc::refresh().into(),
+            Kind::Glibc => glibc::refresh().into(),
+            other => Self::absent(Absent::Unread(other.name())),
+        }
+    }
+
+    fn absent(reason: Absent) -> Self {
+        Self {
+            allocated: Err(reason),
+            active: Err(reason),
+            dirty: Err(reason),
+            muzzy: Err(reason),
+            metadata: Err(reason),
+            resident: Err(reason),
+            mapped: Err(reason),
+            retained: Err(reason),
+            pinned: Err(reason),
+            thread_caches: Err(reason),
+            free: Err(reason),
+            arenas: Err(reason),
+            background_threads: Err(reason),
+            at: None,
+            overdue: false,
+        }
+    }
+
+    /// What a purge can be expected to give back: `dirty + muzzy`.
+    pub fn purgeable(&self) -> Figure {
+        Ok(self.dirty?.saturating_add(self.muzzy?))
+    }
+}
+
+impl From<Sample<Jemalloc>> for Stats {
+    fn from(sample: Sample<Jemalloc>) -> Self {
+        let read = sample.value;
+        Self {
+            allocated: read.allocated,
+            active: read.active,
+            dirty: read.dirty,
+            muzzy: read.muzzy,
+            metadata: read.metadata,
+            resident: read.resident,
+            mapped: read.mapped,
+            retained: read.retained,
+            pinned: pinned(&read),
+            thread_caches: read.thread_caches,
+            arenas: read.arenas,
+            background_threads: read.background_threads,
+            at: Some(sample.at),
+            overdue: sample.overdue,
+            ..Self::absent(Absent::NotCounted(Kind::Jemalloc.name()))
+        }
+    }
+}
+
+/// `active − allocated`: the rest of pages that live objects hold. jemalloc takes both in one pass
+/// but not in one instant, so that under load `allocated` can come out ahead.
+fn pinned(read: &Jemalloc) -> Figure {
+    Ok(read.active?.saturating_sub(read.allocated?))
+}
+
+impl From<Sample<Glibc>> for Stats {
+    fn from(sample: Sample<Glibc>) -> Self {
+        let Glibc { allocated, mapped, free } = sample.value;
+        Self {
+            allocated,
+            mapped,
+            free,
+            at: Some(sample.at),
+            overdue: sample.overdue,
+            ..Self::absent(Absent::NotCounted(Kind::Glibc.name()))
+        }
+    }
+}

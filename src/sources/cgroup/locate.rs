@@ -1,0 +1,202 @@
+//! Finds the directories of the process's memory cgroup: `/proc/self/cgroup` says which group,
+//! `/proc/self/mountinfo` says where its hierarchy is mounted (cgroups(7), proc(5)).
+
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Component, Path, PathBuf};
+
+use crate::sources::Absent;
+
+const MEMBERSHIP: &str = "proc/self/cgroup";
+const MOUNTS: &str = "proc/self/mountinfo";
+
+/// The version of a cgroup hierarchy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// One hierarchy per controller.
+    V1,
+    /// The unified hierarchy.
+    V2,
+}
+
+impl Version {
+    fn limit_file(self) -> &'static str {
+        match self {
+            Version::V1 => "memory.limit_in_bytes",
+            Version::V2 => "memory.max",
+        }
+    }
+}
+
+/// Where the process's groups are.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Location {
+    pub version: Version,
+    /// The groups that account memory, the process's own first, then outwards.
+    pub levels: Vec<Level>,
+}
+
+/// One group.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Level {
+    pub directory: PathBuf,
+    /// Below the mount, with a leading slash.
+    pub path: String,
+}
+
+/// `root` stands for `/`.
+pub fn locate(root: &Path) -> Result<Location, Absent> {
+    let membership = read(root, MEMBERSHIP)?;
+    let mounts = read(root, MOUNTS)?;
+    let (version, path) = parse_membership(&membership)
+        .ok_or(Absent::Because("the process is in no memory cgroup (/proc/self/cgroup)"))?;
+    let levels = parse_mounts(&mounts, version)
+        .iter()
+        .map(|mount| levels(root, version, mount, path))
+        .find(|levels| !levels.is_empty())
+        .ok_or(Absent::Because("the process's group does not account memory, or is not mounted"))?;
+    Ok(Location { version, levels })
+}
+
+fn read(root: &Path, name: &'static str) -> Result<String, Absent> {
+    let bytes = fs::read(root.join(name))
+        .map_err(|error| Absent::File(name, error.raw_os_error().unwrap_or(libc::EIO)))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Lines of `hierarchy-ID:controllers:path`. A memory controller that is bound to a version 1
+/// hierarchy is not in the unified one (hybrid systems have both), so version 1 decides.
+fn parse_membership(text: &str) -> Option<(Version, &str)> {
+    let mut unified = None;
+    for line in text.lines() {
+        let mut parts = line.splitn(3, ':');
+        let (id, controllers, path) = (parts.next()?, parts.next(), parts.next());
+        let (Some(controllers), Some(path)) = (controllers, path) else { continue };
+        // The kernel marks a group that was removed under the process.
+        let path = path.trim_end_matches(" (deleted)");
+        if controllers.split(',').any(|controller| controller == "memory") {
+            return Some((Version::V1, path));
+        }
+        if id == "0" && controllers.is_empty() {
+            unified = Some((Version::V2, path));
+        }
+    }
+    unified
+}
+
+/// A mounted hierarchy: the group that is its root, and where it is mounted.
+#[derive(Debug, PartialEq, Eq)]
+struct Mount {
+    root: String,
+    point: PathBuf,
+}
+
+/// Lines of `id parent major:minor root point options [optional…] - type source super-options`.
+fn parse_mounts(text: &str, version: Version) -> Vec<Mount> {
+    let mount = |line: &str| {
+        let (left, right) = line.split_once(" - ")?;
+        let mut left = left.split(' ').skip(3);
+        let mut right = right.split(' ');
+        let (root, point) = (unescape(left.next()?), unescape(left.next()?));
+        let (kind, options) = (right.next()?, right.nth(1).unwrap_or(""));
+        let matches = match version {
+            Version::V1 => kind == "cgroup" && options.split(',').any(|option| option == "memory"),
+            Version::V2 => kind == "cgroup2",
+        };
+        let root = String::from_utf8_lossy(&root).into_owned();
+        matches.then(|| Mount { root, point: PathBuf::from(OsString::from_vec(point)) })
+    };
+    text.lines().filter_map(mount).collect()
+}
+
+/// Space, tab, newline and backslash are written as three octal digits (proc(5), mountinfo).
+fn unescape(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        let octal = tail.get(..3).filter(|_| first == b'\\').and_then(|digits| {
+            let digits = std::str::from_utf8(digits).ok()?;
+            u8::from_str_radix(digits, 8).ok()
+        });
+        bytes.push(octal.unwrap_or(first));
+        rest = if octal.is_some() { &tail[3..] } else { tail };
+    }
+    bytes
+}
+
+/// The process's group and those around it, as far as the mount shows them.
+fn levels(root: &Path, version: Version, mount: &Mount, path: &str) -> Vec<Level> {
+    let point = root.join(mount.point.strip_prefix("/").unwrap_or(&mount.point));
+    let below = below_mount(mount, path).filter(|below| point.join(below).is_dir()).unwrap_or_default();
+    below
+        .ancestors()
+        .map(|group| Level { directory: point.join(group), path: format!("/{}", group.display()) })
+        .filter(|level| level.directory.join(version.limit_file()).exists())
+        .collect()
+}
+
+/// The group's path below the mount point. `None` when the mount does not show it: in a container
+/// that has its host's paths but not its host's hierarchy, or for a process moved out of its cgroup
+/// namespace, which sees `/../…` (cgroup_namespaces(7)). The mount's own root is then the closest.
+fn below_mount(mount: &Mount, path: &str) -> Option<PathBuf> {
+    let below = Path::new(path).strip_prefix(&mount.root).ok()?;
+    let plain = below.components().all(|part| matches!(part, Component::Normal(_)));
+    plain.then(|| below.to_path_buf())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn version_1_decides_on_hybrid_systems() {
+        let hybrid = "4:memory:/service\n1:name=systemd:/service\n0::/service\n";
+        assert_eq!(parse_membership(hybrid), Some((Version::V1, "/service")));
+        assert_eq!(parse_membership("9:cpu,memory:/a:b\n"), Some((Version::V1, "/a:b")));
+        assert_eq!(parse_membership("0::/x (deleted)\n"), Some((Version::V2, "/x")));
+        assert_eq!(parse_membership("3:cpu:/x\n"), None);
+        assert_eq!(parse_membership("garbage\n0::/\n"), Some((Version::V2, "/")));
+    }
+
+    #[test]
+    fn escaped_mount_points() {
+        assert_eq!(unescape(r"/a\040b\134c"), br"/a b\c");
+        assert_eq!(unescape(r"/a\04"), br"/a\04");
+        assert_eq!(unescape(r"/\999x"), br"/\999x");
+    }
+
+    #[test]
+    fn paths_below_the_mount() {
+        let mount = |root: &str| Mount { root: root.into(), point: "/sys/fs/cgroup".into() };
+        let below = |root, path| below_mount(&mount(root), path);
+        assert_eq!(below("/", "/a/b"), Some("a/b".into()));
+        assert_eq!(below("/docker/1", "/docker/1"), Some("".into()));
+        assert_eq!(below("/docker/1", "/docker/1/inner"), Some("inner".into()));
+        assert_eq!(below("/docker/1", "/docker/12"), None);
+        assert_eq!(below("/", "/../../elsewhere"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in any::<String>(), path in any::<String>()) {
+            parse_membership(&text);
+            for version in [Version::V1, Version::V2] {
+                for mount in parse_mounts(&text, version) {
+                    below_mount(&mount, &path);
+                }
+            }
+        }
+
+        #[test]
+        fn no_mount_line_panics(
+            root in "(/|[a-z./\\\\0-9]{0,12})", point in "[a-z./\\\\0-9 ]{0,20}", kind in "cgroup2?",
+        ) {
+            let line = format!("31 23 0:28 {root} {point} rw - {kind} cgroup rw,memory");
+            for mount in parse_mounts(&line, Version::V1) {
+                below_mount(&mount, &root);
+            }
+        }
+    }
+}

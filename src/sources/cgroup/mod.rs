@@ -1,0 +1,209 @@
+//! The memory cgroup that the process is charged to, versions 1 and 2.
+//!
+//! A process is bound by the lowest limit among its own group and the groups around it. Usage,
+//! peak and pressure are read from the group that this limit stands on, because they are what the
+//! limit is compared with. See the kernel's `admin-guide/cgroup-v2.rst` and
+//! `admin-guide/cgroup-v1/memory.rst`.
+
+mod locate;
+mod parse;
+
+use std::path::Path;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+pub use locate::Version;
+use locate::{Level, Location};
+pub use parse::Pressure;
+use parse::Stat;
+
+use super::file::KernelFile;
+use super::refreshed::{Refreshed, Sample};
+use super::{Absent, Figure};
+
+/// One reading of the group. Bytes, except `oom_kills` and the pressures.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cgroup {
+    /// Which of [`Source::path`]'s groups the limit stands on.
+    pub level: usize,
+    /// The lowest hard limit in force.
+    pub limit: Figure,
+    /// Where the kernel starts to throttle and reclaim (v2 only).
+    pub high: Figure,
+    /// All memory charged to the group, page cache included.
+    pub usage: Figure,
+    /// The part of `usage` that the kernel drops before it kills: page cache, reclaimable slab.
+    pub reclaimable: Figure,
+    /// The highest `usage` so far.
+    pub peak: Figure,
+    /// Processes that the OOM killer ended in the process's own group.
+    pub oom_kills: Figure,
+    /// Share of time in which tasks waited for memory.
+    pub pressure: Result<Pressure, Absent>,
+}
+
+impl Cgroup {
+    fn absent(reason: Absent) -> Self {
+        Self {
+            level: 0,
+            limit: Err(reason),
+            high: Err(reason),
+            usage: Err(reason),
+            reclaimable: Err(reason),
+            peak: Err(reason),
+            oom_kills: Err(reason),
+            pressure: Err(reason),
+        }
+    }
+
+    /// What the limit has to hold: `usage` without the reclaimable part.
+    pub fn unreclaimable(&self) -> Figure {
+        Ok(self.usage?.saturating_sub(self.reclaimable?))
+    }
+}
+
+/// The files of one group.
+struct Group {
+    path: String,
+    limit: KernelFile,
+    high: KernelFile,
+    usage: KernelFile,
+    stat: KernelFile,
+    peak: KernelFile,
+    events: KernelFile,
+    pressure: KernelFile,
+}
+
+impl Group {
+    fn new(version: Version, level: Level) -> Self {
+        let file = |v1, v2| {
+            let name = if version == Version::V1 { v1 } else { v2 };
+            KernelFile::new(&level.directory, name)
+        };
+        Self {
+            limit: file("memory.limit_in_bytes", "memory.max"),
+            high: file("", "memory.high"),
+            usage: file("memory.usage_in_bytes", "memory.current"),
+            stat: file("memory.stat", "memory.stat"),
+            peak: file("memory.max_usage_in_bytes", "memory.peak"),
+            events: file("memory.oom_control", "memory.events"),
+            pressure: file("", "memory.pressure"),
+            path: level.path,
+        }
+    }
+
+    fn number(file: &KernelFile) -> Figure {
+        file.read(|text| parse::number(text, file.name()))
+    }
+}
+
+/// The process's group and those around it.
+pub struct Source(Result<Groups, Absent>);
+
+struct Groups {
+    version: Version,
+    /// The process's own group first, then outwards.
+    levels: Vec<Group>,
+    /// Version 1 groups have no pressure file; the machine's is the next best.
+    system_pressure: KernelFile,
+    last: Refreshed<Cgroup>,
+}
+
+impl Source {
+    /// `root` stands for `/`.
+    pub fn new(root: &Path) -> Self {
+        Self(locate::locate(root).map(|Location { version, levels }| Groups {
+            version,
+            levels: levels.into_iter().map(|level| Group::new(version, level)).collect(),
+            system_pressure: KernelFile::new(root, "proc/pressure/memory"),
+            last: Refreshed::new(),
+        }))
+    }
+
+    /// The group of this process when it is first asked for; a process is seldom moved.
+    pub fn own() -> &'static Self {
+        static OWN: OnceLock<Source> = OnceLock::new();
+        OWN.get_or_init(|| Self::new(Path::new("/")))
+    }
+
+    /// The version of the hierarchy that limits memory.
+    pub fn version(&self) -> Option<Version> {
+        self.0.as_ref().ok().map(|groups| groups.version)
+    }
+
+    /// The path of a group below its mount, as `/proc/self/cgroup` would write it.
+    pub fn path(&self, level: usize) -> Option<&str> {
+        self.0.as_ref().ok()?.levels.get(level).map(|group| group.path.as_str())
+    }
+
+    /// For the JavaScript thread; see [`Refreshed::sync`]. The kernel sums `memory.stat` up when it
+    /// is read, which takes long on a machine with thousands of groups.
+    pub fn read(&self, max_age: Duration) -> Sample<Cgroup> {
+        match &self.0 {
+            Ok(groups) => groups.last.sync(max_age, || Duration::ZERO, || groups.read()),
+            Err(reason) => Sample { value: Cgroup::absent(*reason), at: Instant::now(), overdue: false },
+        }
+    }
+
+    /// For other threads.
+    pub fn refresh(&self) {
+        if let Ok(groups) = &self.0 {
+            groups.last.refresh(|| groups.read());
+        }
+    }
+}
+
+impl Groups {
+    fn read(&self) -> Cgroup {
+        let Some(own) = self.levels.first() else { return Cgroup::absent(NO_GROUP) };
+        let own_stat = self.stat(own);
+        let (level, limit) = match self.version {
+            Version::V1 => self.hierarchical_limit(own, own_stat.hierarchical_limit),
+            Version::V2 => self.lowest_limit(),
+        };
+        let group = self.levels.get(level).unwrap_or(own);
+        let stat = if level == 0 { own_stat } else { self.stat(group) };
+        let v2 = self.version == Version::V2;
+        Cgroup {
+            level,
+            limit,
+            high: if v2 { Group::number(&group.high) } else { Err(NO_HIGH) },
+            usage: Group::number(&group.usage),
+            reclaimable: stat.reclaimable,
+            peak: Group::number(&group.peak),
+            oom_kills: own.events.read(|text| parse::line(text, "oom_kill", own.events.name())),
+            pressure: if v2 { &group.pressure } else { &self.system_pressure }.read(parse::pressure),
+        }
+    }
+
+    fn stat(&self, group: &Group) -> Stat {
+        group.stat.read(|text| Ok(parse::stat(text, self.version))).unwrap_or_else(Stat::absent)
+    }
+
+    /// Version 1 says itself what limits the group, groups that a container cannot see included.
+    fn hierarchical_limit(&self, own: &Group, limit: Figure) -> (usize, Figure) {
+        let Ok(bytes) = limit else {
+            let unlimited = matches!(limit, Err(Absent::Unlimited(_)));
+            return (0, if unlimited { limit } else { Group::number(&own.limit) });
+        };
+        let stands_on = |group: &Group| Group::number(&group.limit) == Ok(bytes);
+        (self.levels.iter().position(stands_on).unwrap_or(0), limit)
+    }
+
+    /// The lowest limit of the groups that can be seen, and the innermost group that has it.
+    fn lowest_limit(&self) -> (usize, Figure) {
+        let limits = self.levels.iter().map(|group| Group::number(&group.limit)).enumerate();
+        let lower = |lowest: (usize, Figure), other: (usize, Figure)| match (lowest.1, other.1) {
+            (Ok(so_far), Ok(limit)) if limit < so_far => other,
+            (Err(Absent::Unlimited(_)), Ok(_)) => other,
+            _ => lowest,
+        };
+        limits.reduce(lower).unwrap_or((0, Err(NO_GROUP)))
+    }
+}
+
+const NO_GROUP: Absent = Absent::Because("the process is in no memory cgroup");
+const NO_HIGH: Absent = Absent::Because("cgroup v1 has no memory.high");
+
+#[cfg(test)]
+mod tests;

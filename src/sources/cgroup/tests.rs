@@ -1,0 +1,121 @@
+//! Fixture trees stand for `/`: `__test__/fixtures/cgroup/<case>`.
+
+use super::*;
+
+const UNLIMITED: fn(&'static str) -> Figure = |file| Err(Absent::Unlimited(file));
+/// `file` less `shmem` of the fixtures: active_file + inactive_file.
+const PAGE_CACHE: u64 = 150_994_944 + 62_914_560;
+const SLAB_RECLAIMABLE: u64 = 7_340_032;
+
+fn read(case: &str) -> (Source, Cgroup) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("__test__/fixtures/cgroup").join(case);
+    let source = Source::new(&root);
+    let cgroup = source.read(Duration::ZERO).value;
+    (source, cgroup)
+}
+
+#[test]
+fn v2_container() {
+    let (source, cgroup) = read("v2-container");
+    assert_eq!(source.version(), Some(Version::V2));
+    assert_eq!(source.path(cgroup.level), Some("/"));
+    assert_eq!(cgroup.limit, Ok(536_870_912));
+    assert_eq!(cgroup.high, UNLIMITED("memory.high"));
+    assert_eq!(cgroup.usage, Ok(350_000_000));
+    assert_eq!(cgroup.reclaimable, Ok(PAGE_CACHE + SLAB_RECLAIMABLE));
+    assert_eq!(cgroup.unreclaimable(), Ok(350_000_000 - PAGE_CACHE - SLAB_RECLAIMABLE));
+    assert_eq!(cgroup.peak, Ok(498_073_600));
+    assert_eq!(cgroup.oom_kills, Ok(2));
+    let pressure = cgroup.pressure.map(|pressure| (pressure.some.avg10, pressure.full.total_us));
+    assert_eq!(pressure, Ok((1.53, 3_500_123)));
+}
+
+#[test]
+fn v2_limit_on_the_slice_around_the_service() {
+    let (source, cgroup) = read("v2-nested");
+    assert_eq!(source.path(cgroup.level), Some("/system.slice"));
+    assert_eq!(cgroup.limit, Ok(1_073_741_824));
+    assert_eq!(cgroup.high, Ok(966_367_641));
+    assert_eq!(cgroup.usage, Ok(700_000_000), "of the group that the limit stands on");
+    assert_eq!(cgroup.peak, Ok(900_000_000));
+    assert_eq!(cgroup.oom_kills, Ok(1), "of the process's own group");
+}
+
+#[test]
+fn v2_without_a_limit_on_an_old_kernel() {
+    let (source, cgroup) = read("v2-old-unlimited");
+    assert_eq!(source.path(cgroup.level), Some("/user.slice"));
+    assert_eq!(cgroup.limit, UNLIMITED("memory.max"));
+    assert_eq!(cgroup.usage, Ok(350_000_000));
+    assert_eq!(cgroup.peak, Err(Absent::File("memory.peak", libc::ENOENT)));
+    assert_eq!(cgroup.oom_kills, Ok(0));
+    assert_eq!(cgroup.pressure, Err(Absent::File("memory.pressure", libc::ENOENT)));
+}
+
+#[test]
+fn v2_leaf_without_a_memory_controller() {
+    let (source, cgroup) = read("v2-no-controller-in-leaf");
+    assert_eq!(source.path(cgroup.level), Some("/app"));
+    assert_eq!(cgroup.limit, Ok(268_435_456));
+}
+
+#[test]
+fn v2_process_outside_of_its_namespace() {
+    let (source, cgroup) = read("v2-outside-namespace");
+    assert_eq!(source.path(cgroup.level), Some("/"), "the mount's root is the closest that can be seen");
+    assert_eq!(cgroup.limit, Ok(134_217_728));
+    assert_eq!(cgroup.reclaimable, Err(Absent::File("memory.stat", libc::ENOENT)));
+    assert_eq!(cgroup.unreclaimable(), cgroup.reclaimable);
+}
+
+#[test]
+fn v1_container() {
+    let (source, cgroup) = read("v1-container");
+    assert_eq!(source.version(), Some(Version::V1), "the unified line of a hybrid system does not count");
+    assert_eq!(source.path(cgroup.level), Some("/"));
+    assert_eq!(cgroup.limit, Ok(536_870_912));
+    assert_eq!(cgroup.high, Err(NO_HIGH));
+    assert_eq!(cgroup.usage, Ok(350_000_000));
+    assert_eq!(cgroup.reclaimable, Ok(PAGE_CACHE), "the total_ lines");
+    assert_eq!(cgroup.peak, Ok(498_073_600));
+    assert_eq!(cgroup.oom_kills, Ok(3));
+    assert_eq!(cgroup.pressure.map(|pressure| pressure.some.avg60), Ok(0.87), "the machine's");
+}
+
+#[test]
+fn v1_pod_limit_below_the_container_limit() {
+    let (source, cgroup) = read("v1-nested");
+    assert_eq!(source.path(cgroup.level), Some("/kubepods/burstable/pod1"));
+    assert_eq!(cgroup.limit, Ok(536_870_912));
+    assert_eq!(cgroup.usage, Ok(500_000_000));
+    assert_eq!(cgroup.oom_kills, Ok(1), "of the process's own group");
+}
+
+#[test]
+fn v1_limit_on_a_group_that_cannot_be_seen() {
+    let (source, cgroup) = read("v1-limit-outside");
+    assert_eq!(source.path(cgroup.level), Some("/"));
+    assert_eq!(cgroup.limit, Ok(805_306_368));
+}
+
+#[test]
+fn broken_files_are_missing_figures() {
+    let (_, cgroup) = read("v2-broken");
+    assert_eq!(cgroup.limit, Err(Absent::Malformed("memory.max")));
+    assert_eq!(cgroup.high, Err(Absent::File("memory.high", libc::ENOENT)));
+    assert_eq!(cgroup.usage, Err(Absent::Malformed("memory.current")));
+    assert_eq!(cgroup.reclaimable, Err(Absent::NoLine("memory.stat", "active_file")));
+    assert_eq!(cgroup.peak, Err(Absent::Malformed("memory.peak")));
+    assert_eq!(cgroup.oom_kills, Err(Absent::Malformed("memory.events")));
+    assert_eq!(cgroup.pressure, Err(Absent::Malformed("memory.pressure")));
+}
+
+#[test]
+fn no_memory_cgroup() {
+    let (source, cgroup) = read("none");
+    assert_eq!(source.version(), None);
+    assert!(matches!(cgroup.limit, Err(Absent::Because(_))), "{cgroup:?}");
+    let (source, cgroup) = read("no-such-fixture");
+    assert_eq!(source.version(), None);
+    assert_eq!(cgroup.usage, Err(Absent::File("proc/self/cgroup", libc::ENOENT)));
+}

@@ -1,0 +1,172 @@
+//! glibc's own counters: `mallinfo2`, or `mallinfo` before 2.33 (mallinfo(3)).
+//!
+//! Both walk every arena's free lists under its lock, so the cost grows with fragmentation.
+
+use std::ffi::c_int;
+use std::time::Duration;
+
+use super::refreshed::{Refreshed, Sample};
+use super::{Absent, Figure, process};
+use crate::live::symbols;
+
+/// `struct mallinfo2` of malloc.h: `T` is `size_t`; in `struct mallinfo` it is `int`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mallinfo<T> {
+    /// Bytes taken from the system by `brk` and for the arenas, resident or not.
+    pub arena: T,
+    /// Free chunks.
+    pub ordblks: T,
+    /// Free fastbin chunks.
+    pub smblks: T,
+    /// Chunks that are mappings of their own.
+    pub hblks: T,
+    /// Bytes in them.
+    pub hblkhd: T,
+    /// Always 0.
+    pub usmblks: T,
+    /// Bytes in free fastbin chunks.
+    pub fsmblks: T,
+    /// Bytes in chunks in use; what the threads' caches keep counts as used.
+    pub uordblks: T,
+    /// Bytes in free chunks, **resident or not**: a trim gives their pages back and leaves this as
+    /// it was, so it is not what a trim would release.
+    pub fordblks: T,
+    /// Bytes at the top of the main heap that `brk` could give back.
+    pub keepcost: T,
+}
+
+/// One reading, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Glibc {
+    /// In use by the program: `uordblks + hblkhd`.
+    pub allocated: Figure,
+    /// Taken from the system, resident or not: `arena + hblkhd`.
+    pub mapped: Figure,
+    /// In free chunks, resident or not: `fordblks`.
+    pub free: Figure,
+}
+
+impl From<Result<Mallinfo<u64>, Absent>> for Glibc {
+    fn from(info: Result<Mallinfo<u64>, Absent>) -> Self {
+        Self {
+            allocated: info.map(|info| info.uordblks + info.hblkhd),
+            mapped: info.map(|info| info.arena + info.hblkhd),
+            free: info.map(|info| info.fordblks),
+        }
+    }
+}
+
+static LAST: Refreshed<Glibc> = Refreshed::new();
+
+/// For the JavaScript thread; see [`Refreshed::sync`].
+pub fn read(max_age: Duration) -> Sample<Glibc> {
+    LAST.sync(max_age, || Duration::ZERO, now)
+}
+
+/// For other threads.
+pub fn refresh() -> Sample<Glibc> {
+    LAST.refresh(now)
+}
+
+fn now() -> Glibc {
+    mallinfo().ok_or(Absent::Because("this libc has neither mallinfo2 nor mallinfo")).and_then(exact).into()
+}
+
+fn exact(info: Counters) -> Result<Mallinfo<u64>, Absent> {
+    match info {
+        Counters::Wide(info) => Ok(info),
+        Counters::Narrow(info) => widen(info, process::Source::own().data()),
+    }
+}
+
+/// `mallinfo` counts in 32 bits and wraps. While all writable private memory together is below
+/// 4 GiB, no counter can have wrapped more than its sign away.
+fn widen(info: Mallinfo<c_int>, writable: Figure) -> Result<Mallinfo<u64>, Absent> {
+    if writable? > u64::from(u32::MAX) {
+        return Err(Absent::Because(
+            "glibc before 2.33 counts in 32 bits, and this process has more than 4 GiB of writable memory",
+        ));
+    }
+    let wide = |counter: c_int| u64::from(counter as u32);
+    Ok(Mallinfo {
+        arena: wide(info.arena),
+        ordblks: wide(info.ordblks),
+        smblks: wide(info.smblks),
+        hblks: wide(info.hblks),
+        hblkhd: wide(info.hblkhd),
+        usmblks: wide(info.usmblks),
+        fsmblks: wide(info.fsmblks),
+        uordblks: wide(info.uordblks),
+        fordblks: wide(info.fordblks),
+        keepcost: wide(info.keepcost),
+    })
+}
+
+/// glibc's counters, as its version has them.
+#[derive(Clone, Copy, Debug)]
+pub enum Counters {
+    /// `mallinfo2`.
+    Wide(Mallinfo<u64>),
+    /// `mallinfo`.
+    Narrow(Mallinfo<c_int>),
+}
+
+impl Counters {
+    /// Bytes in chunks in use, wrapped to 32 bits where glibc wraps it.
+    pub fn used(&self) -> u64 {
+        match self {
+            Counters::Wide(info) => info.uordblks,
+            Counters::Narrow(info) => u64::from(info.uordblks as u32),
+        }
+    }
+}
+
+/// Asks glibc, whether or not it serves `malloc`: where it does not, the counters stand still.
+pub fn mallinfo() -> Option<Counters> {
+    type Wide = unsafe extern "C" fn() -> Mallinfo<u64>;
+    type Narrow = unsafe extern "C" fn() -> Mallinfo<c_int>;
+    // SAFETY: both types are those of malloc.h on 64-bit Linux, and neither function takes anything.
+    unsafe {
+        let wide = symbols::function::<Wide>(c"mallinfo2").map(|call| Counters::Wide(call()));
+        wide.or_else(|| symbols::function::<Narrow>(c"mallinfo").map(|call| Counters::Narrow(call())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_known_allocation_moves_allocated() {
+        const SIZE: usize = 64 << 20;
+        let before = refresh().value;
+        let block = std::hint::black_box(vec![1u8; SIZE]);
+        let after = refresh().value;
+        let (Ok(before), Ok(after)) = (before.allocated, after.allocated) else {
+            unreachable!("{before:?} {after:?}")
+        };
+        assert!(after.abs_diff(before + SIZE as u64) < 1 << 20, "{before} → {after}");
+        drop(block);
+    }
+
+    #[test]
+    fn both_structs_agree() {
+        // SAFETY: as in `mallinfo`.
+        let narrow = unsafe {
+            symbols::function::<unsafe extern "C" fn() -> Mallinfo<c_int>>(c"mallinfo").map(|call| call())
+        };
+        let (Some(narrow), Some(Counters::Wide(wide))) = (narrow, mallinfo()) else { return };
+        let widened = widen(narrow, Ok(0)).unwrap_or_default();
+        assert!(widened.arena.abs_diff(wide.arena) < 256 << 20, "{widened:?} {wide:?}");
+    }
+
+    #[test]
+    fn a_counter_that_may_have_wrapped_is_missing_rather_than_wrong() {
+        let info = Mallinfo { uordblks: -1, ..Default::default() };
+        assert_eq!(widen(info, Ok(4 << 30)).map(|info| info.uordblks).ok(), None);
+        assert_eq!(widen(info, Ok(3 << 30)).map(|info| info.uordblks), Ok(u64::from(u32::MAX)));
+        let reason = Absent::File("proc/self/statm", libc::ENOENT);
+        assert_eq!(widen(info, Err(reason)).map(|info| info.uordblks), Err(reason));
+    }
+}

@@ -1,0 +1,183 @@
+//! jemalloc's figures, by cached MIBs, after one epoch refresh a reading (jemalloc(3), MALLCTL
+//! NAMESPACE). Every key is optional: builds and versions differ.
+
+use std::io;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use serde_json::Value;
+use tikv_jemalloc_ctl::{arenas, epoch, epoch_mib, raw, stats, stats_print};
+
+use super::refreshed::{Refreshed, Sample};
+use super::{Absent, Figure};
+
+/// One reading. Bytes, except the two counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Jemalloc {
+    /// `stats.allocated`.
+    pub allocated: Figure,
+    /// `stats.active`.
+    pub active: Figure,
+    /// `stats.arenas.4096.pdirty`, in bytes.
+    pub dirty: Figure,
+    /// `stats.arenas.4096.pmuzzy`, in bytes.
+    pub muzzy: Figure,
+    /// `stats.metadata`.
+    pub metadata: Figure,
+    /// `stats.resident`.
+    pub resident: Figure,
+    /// `stats.mapped`.
+    pub mapped: Figure,
+    /// `stats.retained`.
+    pub retained: Figure,
+    /// `stats.arenas.4096.tcache_bytes`; a part of `allocated`.
+    pub thread_caches: Figure,
+    /// `arenas.narenas`.
+    pub arenas: Figure,
+    /// `stats.background_thread.num_threads`.
+    pub background_threads: Figure,
+}
+
+static LAST: Refreshed<Jemalloc> = Refreshed::new();
+
+/// For the JavaScript thread; see [`Refreshed::sync`].
+pub fn read(max_age: Duration) -> Sample<Jemalloc> {
+    LAST.sync(max_age, expected_cost, now)
+}
+
+/// For other threads.
+pub fn refresh() -> Sample<Jemalloc> {
+    LAST.refresh(now)
+}
+
+fn now() -> Jemalloc {
+    let keys = Keys::cached();
+    // Nothing is fresh without it. Should it fail, the figures are those of the last refresh.
+    let _ = keys.epoch.map(epoch_mib::advance);
+    keys.read()
+}
+
+/// What refreshing takes for one arena in use, at the most that was measured.
+const COST_OF_AN_ARENA: Duration = Duration::from_micros(15);
+
+fn expected_cost() -> Duration {
+    COST_OF_AN_ARENA * arenas_in_use()
+}
+
+/// jemalloc makes room for `narenas` and initialises an arena when a thread first needs it.
+fn arenas_in_use() -> u32 {
+    let count = arenas::narenas::read().unwrap_or(0);
+    let Some(mut mib) = mib::<3>(b"arena.0.initialized\0") else { return count };
+    let initialized = |index: u32| {
+        mib[1] = index as usize;
+        // SAFETY: a C `bool`, read as the byte that it is (jemalloc(3), arena.<i>.initialized).
+        unsafe { raw::read_mib::<u8>(&mib) }.is_ok_and(|byte| byte != 0)
+    };
+    (0..count).map(initialized).filter(|&yes| yes).count() as u32
+}
+
+/// Looked up once: a name costs more than a reading.
+struct Keys {
+    epoch: Option<epoch_mib>,
+    allocated: Option<stats::allocated_mib>,
+    active: Option<stats::active_mib>,
+    metadata: Option<stats::metadata_mib>,
+    resident: Option<stats::resident_mib>,
+    mapped: Option<stats::mapped_mib>,
+    retained: Option<stats::retained_mib>,
+    narenas: Option<arenas::narenas_mib>,
+    dirty_pages: Option<[usize; 4]>,
+    muzzy_pages: Option<[usize; 4]>,
+    thread_caches: Option<[usize; 4]>,
+    background_threads: Option<[usize; 3]>,
+    /// Page counts are in these units, which need not be the kernel's.
+    page: Option<u64>,
+}
+
+impl Keys {
+    fn cached() -> &'static Self {
+        static KEYS: OnceLock<Keys> = OnceLock::new();
+        KEYS.get_or_init(Self::find)
+    }
+
+    fn find() -> Self {
+        Self {
+            epoch: epoch::mib().ok(),
+            allocated: stats::allocated::mib().ok(),
+            active: stats::active::mib().ok(),
+            metadata: stats::metadata::mib().ok(),
+            resident: stats::resident::mib().ok(),
+            mapped: stats::mapped::mib().ok(),
+            retained: stats::retained::mib().ok(),
+            narenas: arenas::narenas::mib().ok(),
+            // 4096 is MALLCTL_ARENAS_ALL: the arenas merged.
+            dirty_pages: mib(b"stats.arenas.4096.pdirty\0"),
+            muzzy_pages: mib(b"stats.arenas.4096.pmuzzy\0"),
+            thread_caches: mib(b"stats.arenas.4096.tcache_bytes\0"),
+            background_threads: mib(b"stats.background_thread.num_threads\0"),
+            page: mib::<2>(b"arenas.page\0").and_then(|mib| size(&mib)),
+        }
+    }
+
+    fn read(&self) -> Jemalloc {
+        fn figure<M, T, E>(key: Option<M>, read: fn(M) -> Result<T, E>, name: &'static str) -> Figure
+        where
+            T: TryInto<u64>,
+        {
+            let value = key.and_then(|key| read(key).ok()).and_then(|value| value.try_into().ok());
+            value.ok_or(Absent::NoKey(name))
+        }
+        let bytes = |pages: Option<[usize; 4]>, name| {
+            let pages = pages.and_then(|mib| size(&mib));
+            pages.zip(self.page).and_then(|(pages, page)| pages.checked_mul(page)).ok_or(Absent::NoKey(name))
+        };
+        Jemalloc {
+            allocated: figure(self.allocated, stats::allocated_mib::read, "stats.allocated"),
+            active: figure(self.active, stats::active_mib::read, "stats.active"),
+            dirty: bytes(self.dirty_pages, "stats.arenas.4096.pdirty"),
+            muzzy: bytes(self.muzzy_pages, "stats.arenas.4096.pmuzzy"),
+            metadata: figure(self.metadata, stats::metadata_mib::read, "stats.metadata"),
+            resident: figure(self.resident, stats::resident_mib::read, "stats.resident"),
+            mapped: figure(self.mapped, stats::mapped_mib::read, "stats.mapped"),
+            retained: figure(self.retained, stats::retained_mib::read, "stats.retained"),
+            thread_caches: size_or(self.thread_caches, "stats.arenas.4096.tcache_bytes"),
+            arenas: figure(self.narenas, arenas::narenas_mib::read, "arenas.narenas"),
+            background_threads: size_or(self.background_threads, "stats.background_thread.num_threads"),
+        }
+    }
+}
+
+/// The MIB of a key that has exactly `N` components; `None` where this jemalloc has no such key.
+fn mib<const N: usize>(name: &'static [u8]) -> Option<[usize; N]> {
+    // `name_to_mib` panics when the key is shorter than the MIB. A name's components and its MIB's
+    // correspond one to one (jemalloc(3), mallctlnametomib).
+    if name.split(|&byte| byte == b'.').count() != N {
+        return None;
+    }
+    let mut mib = [0; N];
+    raw::name_to_mib(name, &mut mib).ok().map(|()| mib)
+}
+
+/// Reads a `size_t`. A key of another size answers EINVAL, not a wrong number.
+fn size(mib: &[usize]) -> Option<u64> {
+    // SAFETY: every bit pattern is a `usize`.
+    unsafe { raw::read_mib::<usize>(mib) }.ok().and_then(|value| value.try_into().ok())
+}
+
+fn size_or<const N: usize>(mib: Option<[usize; N]>, name: &'static str) -> Figure {
+    mib.and_then(|mib| size(&mib)).ok_or(Absent::NoKey(name))
+}
+
+/// jemalloc's own account of itself, as `malloc_stats_print` writes it in JSON, without the
+/// per-arena and per-class parts. Refreshes the epoch. For other threads: it can take milliseconds.
+pub fn printout() -> io::Result<Value> {
+    let mut options = stats_print::Options::default();
+    options.json_format = true;
+    options.skip_per_arena = true;
+    options.skip_bin_size_classes = true;
+    options.skip_large_size_classes = true;
+    options.skip_mutex_statistics = true;
+    let mut text = Vec::with_capacity(16 * 1024);
+    stats_print::stats_print(&mut text, options)?;
+    Ok(serde_json::from_slice(&text)?)
+}
