@@ -3,9 +3,12 @@
 const { allocator } = require('./lib/allocator.js');
 const { purge } = require('./lib/purge.js');
 const { freshSnapshot, snapshot, stats } = require('./lib/read.js');
-const { createRoute } = require('./lib/route.js');
 
-const route = createRoute({ snapshot: freshSnapshot, purge });
+/** Loaded when it is first asked for: it needs node:crypto, which takes as long as all the rest. */
+function route(options) {
+  const { createRoute } = require('./lib/route.js');
+  return createRoute({ snapshot: freshSnapshot, purge })(options);
+}
 
 // A plain object literal: Node.js finds the names for `import { stats } from 'heapgap'` in it
 // without running it (cjs-module-lexer).

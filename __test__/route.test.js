@@ -979,12 +979,21 @@ describe('figures', () => {
     });
   }
 
-  it('a snapshot that throws is a 500 without its inside', async (t) => {
-    const port = await serve(t, fakes({ snapshot: failing.throws }).route());
-    const answer = await ask(port);
-    refused(answer, 500, 'ERR_HEAPGAP_INTERNAL');
-    assert.equal(answer.json.error.message, 'heapgap failed to answer this request');
+  it('may come from an asynchronous snapshot that needs no refresh', async (t) => {
+    const snapshot = async () => SNAPSHOT;
+    const route = createRoute({ snapshot, purge: async () => REPORT });
+    const port = await serve(t, route());
+    assert.equal((await ask(port)).json.rss, SNAPSHOT.process.rss);
   });
+
+  for (const [how, snapshot] of Object.entries(failing)) {
+    it(`are a 500 without its inside when the snapshot ${how}`, async (t) => {
+      const port = await serve(t, fakes({ snapshot }).route());
+      const answer = await ask(port);
+      refused(answer, 500, 'ERR_HEAPGAP_INTERNAL');
+      assert.equal(answer.json.error.message, 'heapgap failed to answer this request');
+    });
+  }
 });
 
 describe('a response that is gone', () => {

@@ -19,7 +19,7 @@ const RESOURCES = {
 };
 
 /** One table for all readings: each is emptied into an object before the next. */
-const slots = new Float64Array(table.SLOTS).fill(Number.NaN);
+const slots = table.emptySlots();
 
 const statsLabels = remember(() => addon.statsLabels());
 const snapshotLabels = remember(() => addon.snapshotLabels());

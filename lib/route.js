@@ -214,7 +214,7 @@ async function readFigures(req, { snapshot, refresh }) {
   const unit = readUnit(splitTarget(req.url).query);
   // What was read last still answers the question, so a failed refresh is no failure.
   await attempt(refresh).catch(() => {});
-  const current = snapshot();
+  const current = await snapshot();
   const { heapTotal, heapUsed, external, arrayBuffers } = current.v8;
   const figures = { rss: current.process.rss, heapTotal, heapUsed, external, arrayBuffers };
   const shown = Object.entries(figures).map(([name, bytes]) => [
@@ -295,11 +295,11 @@ async function answer(req, res, endpoint, admit) {
 }
 
 /**
- * Makes `route()` from what it serves: `snapshot()` is synchronous, `refresh()` resolves once the
- * figures that snapshot() reads are fresh, `purge()` resolves to a report. `now()` is a monotonic
- * clock in milliseconds.
+ * Makes `route()` from what it serves: `snapshot()` returns the figures or a promise of them,
+ * `refresh()` resolves once the figures that a synchronous snapshot() reads are fresh, `purge()`
+ * resolves to a report. `now()` is a monotonic clock in milliseconds.
  */
-function createRoute({ snapshot, purge, refresh, now = () => performance.now() }) {
+function createRoute({ snapshot, purge, refresh = () => {}, now = () => performance.now() }) {
   return function route(options) {
     const settings = readOptions(OPTIONS, options, 'route');
     const admit = chooseAccess(settings);

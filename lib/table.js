@@ -7,6 +7,9 @@ const figure = (number) => (number === number ? number : null);
 
 const SLOTS = 38;
 
+/** What there is to read without an addon. */
+const emptySlots = () => new Float64Array(SLOTS).fill(Number.NaN);
+
 /** The allocator's figures. */
 function allocatorOf(slots) {
   return {
@@ -79,6 +82,7 @@ module.exports = {
   SLOTS,
   allocatorOf,
   cgroupOf,
+  emptySlots,
   gapOf,
   isOverdue,
   processOf,

@@ -18,8 +18,11 @@ function run(command, args, options) {
 function buildAddon(args) {
   const napi = require.resolve('@napi-rs/cli/package.json');
   const cli = path.join(path.dirname(napi), require(napi).bin.napi);
-  const outputs = ['--platform', '--release', '--js', 'binding.js', '--dts', 'binding.d.ts'];
+  const outputs = ['--platform', '--release', '--no-js', '--dts', 'binding.d.ts'];
   run(process.execPath, [cli, 'build', ...outputs, ...args]);
+  for (const file of fs.readdirSync(root).filter((name) => name.endsWith('.node'))) {
+    run('strip', ['--strip-all', path.join(root, file)]);
+  }
 }
 
 function buildLibrary() {
@@ -42,9 +45,6 @@ function buildLibrary() {
 function outDir(messages) {
   for (const line of messages.split('\n')) {
     const message = line.startsWith('{') ? JSON.parse(line) : {};
-    if (message.reason === 'build-script-executed' && message.package_id.includes('heapgap-preload')) {
-      return message.out_dir;
-    }
     if (message.reason === 'build-script-executed' && message.package_id.includes('/preload#')) {
       return message.out_dir;
     }

@@ -38,6 +38,7 @@ impl Error {
     pub fn code(&self) -> Code {
         Code(match self {
             Error::Thread(_) => "ERR_HEAPGAP_THREAD",
+            Error::Exec(error) if error.kind() == io::ErrorKind::NotFound => "ERR_HEAPGAP_NOT_FOUND",
             Error::Exec(_) => "ERR_HEAPGAP_EXEC",
             Error::Printout(_) => "ERR_HEAPGAP_PRINTOUT",
             Error::Node(_) => "ERR_HEAPGAP_INTERNAL",
@@ -49,7 +50,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Thread(error) => write!(f, "could not start a thread: {error}"),
-            Error::Exec(error) => write!(f, "could not start the command: {error}"),
+            Error::Exec(error) => write!(f, "{error}"),
             Error::Printout(error) => write!(f, "jemalloc did not describe itself: {error}"),
             Error::Node(error) => write!(f, "Node-API refused a call: {error}"),
         }

@@ -5,10 +5,10 @@ use napi::bindgen_prelude::Object;
 use napi_derive::napi;
 
 use super::background::spawn;
-use super::types::PurgeReport;
+use super::types::{Printout, PurgeReport};
 use crate::control::purge;
 use crate::error::{Code, Error};
-use crate::snapshot;
+use crate::snapshot::{self, Stats};
 use crate::sources::jemalloc;
 
 /// Flushes this thread's cache here, then purges elsewhere.
@@ -24,8 +24,13 @@ pub fn refresh(env: &Env) -> napi::Result<Object<'_>, Code> {
     spawn(env, "heapgap-refresh", || Ok(snapshot::refresh()), |()| ())
 }
 
-/// jemalloc's own account of itself, as `malloc_stats_print` writes it.
-#[napi(catch_unwind, ts_return_type = "Promise<any>")]
+/// jemalloc's own account of itself, and heapgap's figures of the same epoch.
+#[napi(catch_unwind, ts_return_type = "Promise<Printout>")]
 pub fn printout(env: &Env) -> napi::Result<Object<'_>, Code> {
-    spawn(env, "heapgap-printout", || jemalloc::printout().map_err(Error::Printout), |value| value)
+    spawn(
+        env,
+        "heapgap-printout",
+        || jemalloc::printout().map_err(Error::Printout),
+        |(printout, figures)| Printout { printout, stats: (&Stats::from(figures)).into() },
+    )
 }

@@ -55,6 +55,15 @@ impl From<&Stats> for StatsTable {
     }
 }
 
+/// jemalloc's printout and the figures that it must agree with.
+#[napi(object)]
+pub struct Printout {
+    /// What `malloc_stats_print` wrote.
+    pub printout: serde_json::Value,
+    /// heapgap's own figures of the same epoch.
+    pub stats: StatsTable,
+}
+
 /// Who serves `malloc`.
 #[napi(object, use_nullable = true)]
 pub struct LiveAllocator {

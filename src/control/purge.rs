@@ -31,6 +31,7 @@ pub struct Report {
 impl Report {
     /// How far RSS fell; negative where the process grew meanwhile.
     pub fn released(&self) -> Result<i64, Absent> {
+        self.method?;
         let too_large = Absent::Because("RSS is beyond 2^63 bytes");
         self.rss_before?.checked_signed_diff(self.rss_after?).ok_or(too_large)
     }

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tikv_jemalloc_ctl::{arenas, epoch, epoch_mib, raw, stats, stats_print};
@@ -169,8 +169,9 @@ fn size_or<const N: usize>(mib: Option<[usize; N]>, name: &'static str) -> Figur
 }
 
 /// jemalloc's own account of itself, as `malloc_stats_print` writes it in JSON, without the
-/// per-arena and per-class parts. Refreshes the epoch. For other threads: it can take milliseconds.
-pub fn printout() -> io::Result<Value> {
+/// per-arena and per-class parts; and our figures of the same epoch, which it has refreshed. For other
+/// threads: it can take milliseconds.
+pub fn printout() -> io::Result<(Value, Sample<Jemalloc>)> {
     let mut options = stats_print::Options::default();
     options.json_format = true;
     options.skip_per_arena = true;
@@ -179,5 +180,6 @@ pub fn printout() -> io::Result<Value> {
     options.skip_mutex_statistics = true;
     let mut text = Vec::with_capacity(16 * 1024);
     stats_print::stats_print(&mut text, options)?;
-    Ok(serde_json::from_slice(&text)?)
+    let figures = Sample { value: Keys::cached().read(), at: Instant::now(), overdue: false };
+    Ok((serde_json::from_slice(&text)?, figures))
 }

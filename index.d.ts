@@ -1,0 +1,333 @@
+/**
+ * heapgap shows, explains and closes the gap between a process's RSS and its JavaScript heap.
+ *
+ * Bytes are numbers. A figure that cannot be had is `null`, never 0, and `notes` says why.
+ */
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+/** The allocators that heapgap tells apart. */
+export type AllocatorName =
+  | 'jemalloc'
+  | 'glibc'
+  | 'mimalloc'
+  | 'tcmalloc'
+  | 'musl'
+  | 'asan'
+  | 'unknown';
+
+/** Why a figure is missing. */
+export interface Note {
+  /** The path of the figure in the object that holds the note; `*` for all of them. */
+  readonly field: string;
+  readonly reason: string;
+}
+
+/** Who serves `malloc` in this process, proven by its behaviour. */
+export interface Allocator {
+  name: AllocatorName;
+  /** The allocator's own version string, such as `5.3.1-0-g81034ce…` or `2.36`. */
+  version: string | null;
+  /** The file that serves `malloc_usable_size`, and so `malloc`. */
+  library: string | null;
+  /** What was observed, one sentence each, in the order it was observed. */
+  evidence: string[];
+  /** What heapgap can do with this allocator. */
+  capabilities: {
+    /** `stats()` has the allocator's own figures. */
+    stats: boolean;
+    /** `purge()` makes it give memory back. */
+    purge: boolean;
+  };
+}
+
+/**
+ * The allocator's figures in bytes, in jemalloc's terms, whichever allocator it is.
+ *
+ * On jemalloc `resident = metadata + active + dirty` and `active = allocated + pinned`; these hold
+ * nearly, because jemalloc does not stop the process while it counts.
+ */
+export interface AllocatorFigures {
+  /**
+   * Handed out to the program and not freed. jemalloc: `stats.allocated`, which includes
+   * `threadCaches`. glibc: `uordblks + hblkhd`, which includes what its thread caches keep.
+   */
+  allocated: number | null;
+  /** In pages that hold at least one live object. jemalloc: `stats.active`. */
+  active: number | null;
+  /**
+   * In pages that were freed and not given back yet; a purge returns them. jemalloc:
+   * `stats.arenas.4096.pdirty × arenas.page`. Counts pages that were never touched too.
+   */
+  dirty: number | null;
+  /**
+   * In pages that were given back lazily (`MADV_FREE`) and that the kernel may still count in RSS.
+   * jemalloc: `stats.arenas.4096.pmuzzy × arenas.page`.
+   */
+  muzzy: number | null;
+  /** The allocator's own book-keeping. jemalloc: `stats.metadata`. */
+  metadata: number | null;
+  /**
+   * What the allocator holds in physical memory at the most: pages never touched count too, so it
+   * can exceed RSS. jemalloc: `stats.resident`.
+   */
+  resident: number | null;
+  /**
+   * Address space in use. jemalloc: `stats.mapped`. glibc: `arena + hblkhd`, resident or not.
+   */
+  mapped: number | null;
+  /** Address space kept for later, without memory behind it. jemalloc: `stats.retained`. */
+  retained: number | null;
+  /** `active − allocated`: what live objects keep in their pages; no purge can return it. */
+  pinned: number | null;
+  /** Freed objects that threads keep for themselves. jemalloc: `stats.arenas.4096.tcache_bytes`. */
+  threadCaches: number | null;
+  /**
+   * In free chunks, **resident or not**. glibc: `fordblks`. A trim returns their pages and leaves
+   * this as it was: it is not what a trim would release.
+   */
+  free: number | null;
+  /** A count. jemalloc: `arenas.narenas`, the room for arenas, not all of them in use. */
+  arenas: number | null;
+  /** A count. jemalloc: `stats.background_thread.num_threads`; 0 when they are off. */
+  backgroundThreads: number | null;
+  /**
+   * How old the figures are, in milliseconds: 0 and a bit, or up to `maxAgeMs`, or more where a
+   * refresh would hold the event loop for more than 1 ms (jemalloc with hundreds of arenas, glibc
+   * with a much fragmented heap). A refresh is then made in another thread for the next call.
+   */
+  ageMs: number | null;
+}
+
+/** What `stats()` answers. */
+export interface AllocatorStats extends AllocatorFigures {
+  allocator: AllocatorName;
+  notes: readonly Note[];
+}
+
+/** What the kernel counts for the process, from `/proc/self/status`. Bytes, but for `threads`. */
+export interface ProcessMemory {
+  /** Resident set size, `VmRSS` = `anon + file + shmem`. Without an addon: Node.js's figure. */
+  rss: number | null;
+  /** Heaps, stacks and allocators, `RssAnon`. */
+  anon: number | null;
+  /** Mapped files, `RssFile`: code, mostly; the kernel can drop and read them again. */
+  file: number | null;
+  /** Shared memory, `RssShmem`. */
+  shmem: number | null;
+  /** The highest RSS so far, `VmHWM`. */
+  peak: number | null;
+  /** Anonymous memory swapped out, `VmSwap`. */
+  swap: number | null;
+  /** The number of threads, `Threads`. */
+  threads: number | null;
+}
+
+/** One of V8's heap spaces, in bytes; see `v8.getHeapSpaceStatistics()`. */
+export interface HeapSpace {
+  name: string;
+  size: number;
+  used: number;
+  available: number;
+  physical: number;
+}
+
+/** V8's heap, and what Node.js counts beside it, in bytes. This thread's isolate only. */
+export interface V8Memory {
+  /** `process.memoryUsage().heapTotal`. */
+  heapTotal: number;
+  /** `process.memoryUsage().heapUsed`. */
+  heapUsed: number;
+  /** Where V8 gives up, `v8.getHeapStatistics().heap_size_limit`. */
+  heapLimit: number;
+  /** The heap's pages in physical memory, `total_physical_size`; the heap's part in `gap`. */
+  heapPhysical: number;
+  /** `total_heap_size_executable`. */
+  heapExecutable: number;
+  /** Memory of C++ objects bound to JavaScript ones, `process.memoryUsage().external`. */
+  external: number;
+  /** Of that, Buffers and ArrayBuffers, `process.memoryUsage().arrayBuffers`. */
+  arrayBuffers: number;
+  /** What V8 itself has allocated with `malloc`, `malloced_memory`. */
+  malloced: number;
+  /** Its highest value so far, `peak_malloced_memory`. */
+  mallocedPeak: number;
+  /** `total_global_handles_size`. */
+  globalHandles: number;
+  /** A count; one that grows is a leak, `number_of_native_contexts`. */
+  nativeContexts: number;
+  /** A count; above 0 for long is a leak, `number_of_detached_contexts`. */
+  detachedContexts: number;
+  spaces: HeapSpace[];
+}
+
+/** A line of pressure stall information; the kernel's accounting/psi.rst. */
+export interface Stall {
+  /** Share of the last 10 s, in percent. */
+  avg10: number;
+  /** Share of the last 60 s, in percent. */
+  avg60: number;
+  /** Share of the last 300 s, in percent. */
+  avg300: number;
+  /** Since the start. */
+  totalMs: number;
+}
+
+/**
+ * The memory cgroup that limits the process, version 1 or 2: the process's own group, or the group
+ * around it that has the lowest limit. Bytes, but for `oomKills` and `pressure`.
+ */
+export interface Cgroup {
+  /** `null` outside of a memory cgroup. */
+  version: 1 | 2 | null;
+  /** The group's path below its mount. */
+  path: string | null;
+  /** The lowest hard limit in force; `null` with a note where there is none. */
+  limit: number | null;
+  /** `memory.high`: where the kernel starts to throttle (version 2). */
+  high: number | null;
+  /** All that is charged to the group, page cache included. */
+  usage: number | null;
+  /** Of that, what the kernel drops before it kills: page cache, and reclaimable slab (version 2). */
+  reclaimable: number | null;
+  /** `usage − reclaimable`: what has to fit under the limit. */
+  unreclaimable: number | null;
+  /** The highest `usage` so far. */
+  peak: number | null;
+  /** A count: processes of this process's own group that the OOM killer ended. */
+  oomKills: number | null;
+  /**
+   * Time that tasks waited for memory. `of` says whose: version 1 groups have no figures of their
+   * own, so the machine's are given.
+   */
+  pressure: { of: 'cgroup' | 'system'; some: Stall; full: Stall } | null;
+}
+
+/** What is known of one instant. */
+export interface Snapshot {
+  /** When, in milliseconds since the epoch. */
+  time: number;
+  pid: number;
+  process: ProcessMemory;
+  v8: V8Memory;
+  allocator: Pick<Allocator, 'name' | 'version' | 'library'> & AllocatorFigures;
+  cgroup: Cgroup;
+  /** What keeps the event loop alive, counted by type (`process.getActiveResourcesInfo()`). */
+  resources: Record<string, number> | null;
+  /**
+   * `process.rss − v8.heapPhysical`: what `process.memoryUsage()` cannot explain. Negative where V8
+   * counts pages that the kernel took back.
+   */
+  gap: number | null;
+  notes: readonly Note[];
+}
+
+export interface StatsOptions {
+  /**
+   * Figures read at most this many milliseconds ago may be given again, in any thread of the
+   * process. Default 0: read now.
+   */
+  maxAgeMs?: number;
+}
+
+export interface SnapshotOptions {
+  /** As for `stats()`; holds for the cgroup's figures too. */
+  maxAgeMs?: number;
+  /**
+   * Whether to count `resources`. By default they are counted until that has taken more than 1 ms
+   * once, which it does at some thousands of sockets or timers; `true` counts all the same.
+   */
+  resources?: boolean;
+}
+
+/** What a purge did. */
+export interface PurgeReport {
+  allocator: AllocatorName;
+  /** The call that gave memory back; `null` where heapgap has none for this allocator. */
+  method: 'arena.4096.purge' | 'malloc_trim' | null;
+  /** RSS just before, from `/proc/self/statm`. */
+  rssBefore: number | null;
+  /** RSS just after. */
+  rssAfter: number | null;
+  /** `rssBefore − rssAfter`; negative where the process grew meanwhile. */
+  released: number | null;
+  /**
+   * What the allocator's figures promised: `dirty + muzzy`. `null` on glibc, which cannot tell what a
+   * trim will return.
+   */
+  purgeable: number | null;
+  stats: { before: AllocatorStats; after: AllocatorStats };
+  /** All of it, waits between attempts included. The event loop was free meanwhile. */
+  durationMs: number;
+  /** How often the allocator was asked: again where another purge had swallowed the first. */
+  attempts: number;
+  notes: readonly Note[];
+}
+
+export interface RouteOptions {
+  /**
+   * Where the handler is reached when the framework does not strip its mount path. Default
+   * `/debug/memory`.
+   */
+  path?: string;
+  /**
+   * Lets a request in when it returns, or resolves to, `true`. Anything else, an exception and a
+   * rejection deny. Not together with `token`.
+   */
+  authorize?: (req: IncomingMessage) => boolean | Promise<boolean>;
+  /**
+   * Lets a request in that has it as `Authorization: Bearer <token>`. At least 16 printable ASCII
+   * characters. Not together with `authorize`.
+   */
+  token?: string;
+  /** The least time between two purges, in milliseconds. Default 10000; 0 for no such limit. */
+  minIntervalMs?: number;
+}
+
+/** A handler for node:http, and for Express and Connect as middleware. Its promise never rejects. */
+export type RouteHandler = (
+  req: IncomingMessage,
+  res: ServerResponse,
+  next?: (error?: unknown) => void,
+) => Promise<void>;
+
+/**
+ * Who serves `malloc` in this process. The answer of the first call holds for the life of the
+ * process. Never throws.
+ */
+export function allocator(): Allocator;
+
+/**
+ * The live allocator's own figures. Synchronous; refreshes jemalloc's epoch, which takes about 15 µs
+ * at two arenas in use and 50 µs at nine, and nothing else of the process changes.
+ *
+ * @throws {TypeError | RangeError} `ERR_HEAPGAP_INVALID_ARG_TYPE`, `ERR_HEAPGAP_INVALID_ARG_VALUE`
+ * or `ERR_HEAPGAP_UNKNOWN_OPTION` for a bad option; never because a figure cannot be had.
+ */
+export function stats(options?: StatsOptions): AllocatorStats;
+
+/**
+ * The process, V8, the allocator and the cgroup at one instant. Synchronous.
+ *
+ * @throws {TypeError | RangeError} as `stats()`.
+ */
+export function snapshot(options?: SnapshotOptions): Snapshot;
+
+/**
+ * Makes the allocator give free memory back to the kernel, off the JavaScript thread, and reports
+ * what that did to RSS. Concurrent calls share one run. jemalloc purges every arena, after this
+ * thread's cache was flushed to them; glibc trims, which stalls allocating threads for as long as
+ * it takes.
+ *
+ * Rejects with `ERR_HEAPGAP_THREAD` where no thread can be started. Where heapgap cannot purge the
+ * allocator it resolves all the same, with `method: null` and a note.
+ */
+export function purge(): Promise<PurgeReport>;
+
+/**
+ * `GET` answers a snapshot as JSON, `POST …/purge` purges. Closed to strangers: without `authorize`
+ * or `token` only a peer on the loopback interface, without forwarding headers, is let in.
+ *
+ * @throws {TypeError | RangeError} as `stats()`.
+ */
+export function route(options?: RouteOptions): RouteHandler;
