@@ -252,8 +252,9 @@ export interface PurgeReport {
   /** `rssBefore − rssAfter`; negative where the process grew meanwhile. */
   released: number | null;
   /**
-   * What the allocator's figures promised: `dirty + muzzy`. `null` on glibc, which cannot tell what a
-   * trim will return.
+   * What was to be expected: `dirty + muzzy`, scaled down where jemalloc's `resident` exceeds what the
+   * kernel has beside V8's heap, because it counts pages that were never touched. An estimate. `null`
+   * on glibc, which cannot tell what a trim will return.
    */
   purgeable: number | null;
   stats: { before: AllocatorStats; after: AllocatorStats };

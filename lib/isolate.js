@@ -29,6 +29,9 @@ function readV8(memory) {
   };
 }
 
+/** The heap's pages in physical memory, in bytes. */
+const heapPhysical = () => v8.getHeapStatistics().total_physical_size;
+
 /** What Node.js takes to list its resources is 0.1 to 1 µs each: under this many it is harmless. */
 const FEW_RESOURCES = 1000;
 const BUDGET_MS = 1;
@@ -48,4 +51,4 @@ function countResources(force) {
   return counts;
 }
 
-module.exports = { countResources, readV8 };
+module.exports = { countResources, heapPhysical, readV8 };

@@ -2,6 +2,7 @@
 
 const { allocator } = require('./allocator.js');
 const { ERR_HEAPGAP_INTERNAL } = require('./errors.js');
+const { heapPhysical } = require('./isolate.js');
 const { addon, why } = require('./native.js');
 const table = require('./table.js');
 
@@ -19,7 +20,7 @@ async function purgeOnce() {
   const { name } = allocator();
   if (!addon) return purgeWithoutAddon(name);
   try {
-    const { before, after, ...report } = await addon.purge();
+    const { before, after, ...report } = await addon.purge(heapPhysical());
     const stats = { before: statsOf(name, before), after: statsOf(name, after) };
     return { allocator: name, ...report, stats };
   } catch (error) {

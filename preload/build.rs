@@ -4,6 +4,7 @@ use std::{env, error::Error, ffi::OsString, path::PathBuf};
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed=operators.c");
     let Some(root) = env::var_os("DEP_JEMALLOC_ROOT") else {
         // JEMALLOC_OVERRIDE is in force, as under `cargo clippy --workspace`: there is no archive.
         return Ok(());
@@ -14,6 +15,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         .get_compiler()
         .to_command()
         .args(["-shared", "-s", "-Wl,-soname,libjemalloc.so.2", "-Wl,-z,defs", "-Wl,-z,relro", "-Wl,-z,now"])
+        // operator new throws through these frames.
+        .args(["-O2", "-fPIC", "-fexceptions", "-Wall", "-Werror", "operators.c"])
         // Whole: nothing in the link refers to malloc, so the linker would take no member.
         .arg("-Wl,--whole-archive")
         .arg(&archive)

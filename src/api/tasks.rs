@@ -11,11 +11,16 @@ use crate::error::{Code, Error};
 use crate::snapshot::{self, Stats};
 use crate::sources::jemalloc;
 
-/// Flushes this thread's cache here, then purges elsewhere.
+/// Flushes this thread's cache here, then purges elsewhere. `v8Resident` is this isolate's heap.
 #[napi(catch_unwind, ts_return_type = "Promise<PurgeReport>")]
-pub fn purge(env: &Env) -> napi::Result<Object<'_>, Code> {
+pub fn purge(env: &Env, v8_resident: f64) -> napi::Result<Object<'_>, Code> {
     purge::flush_thread_cache();
-    spawn(env, "heapgap-purge", || Ok(purge::purge()), |report| PurgeReport::from(&report))
+    spawn(
+        env,
+        "heapgap-purge",
+        move || Ok(purge::purge(v8_resident as u64)),
+        |report| PurgeReport::from(&report),
+    )
 }
 
 /// Refreshes what synchronous readings may have had to reuse, whatever it takes.

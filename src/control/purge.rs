@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::live::{Kind, allocator, forward, symbols};
-use crate::snapshot::Stats;
+use crate::snapshot::{self, Stats};
 use crate::sources::{Absent, Figure, process};
 
 /// What a purge did.
@@ -17,7 +17,7 @@ pub struct Report {
     /// RSS just before and just after.
     pub rss_before: Figure,
     pub rss_after: Figure,
-    /// What the allocator's figures promised.
+    /// What was to be expected; see [`snapshot::purgeable`].
     pub purgeable: Figure,
     /// The allocator's figures just before and just after.
     pub before: Stats,
@@ -48,14 +48,14 @@ pub fn flush_thread_cache() {
 }
 
 /// Purges, and looks whether it worked. For other threads than JavaScript's: it blocks for as long
-/// as the kernel takes, about 100 ms a GiB.
-pub fn purge() -> Report {
+/// as the kernel takes, about 100 ms a GiB. `v8_resident` is the heap of the isolate that asks.
+pub fn purge(v8_resident: u64) -> Report {
     // One at a time: jemalloc answers success at once, having done nothing, while another purge of
     // the same arena runs.
     static RUNNING: Mutex<()> = Mutex::new(());
     let _running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
     let started = Instant::now();
-    let mut report = Report::before();
+    let mut report = Report::before(v8_resident);
     match allocator().kind {
         Kind::Jemalloc => purge_jemalloc(&mut report),
         Kind::Glibc => trim_glibc(&mut report),
@@ -66,14 +66,15 @@ pub fn purge() -> Report {
 }
 
 impl Report {
-    fn before() -> Self {
+    fn before(v8_resident: u64) -> Self {
         let before = Stats::refresh();
+        let anon = process::Source::own().read().anon;
         let rss = process::Source::own().rss();
         Self {
             method: Err(Absent::Unread(allocator().kind.name())),
             rss_before: rss,
             rss_after: rss,
-            purgeable: before.purgeable(),
+            purgeable: snapshot::purgeable(&before, anon, v8_resident),
             before,
             after: before,
             attempts: 0,
@@ -86,16 +87,14 @@ impl Report {
         self.rss_after = process::Source::own().rss();
     }
 
-    /// Whether what was promised is gone from the allocator and from RSS. A busy process makes new
-    /// dirty pages all the time, so a tenth may remain, and RSS may have grown by as much again.
+    /// Whether the freed pages are gone from the allocator and from RSS. A busy process makes new dirty
+    /// pages all the time, so a tenth may remain, and RSS may have grown by half as much again.
     fn is_done(&self) -> bool {
         const NOISE: u64 = 1 << 20;
-        let (Ok(promised), Ok(remaining)) = (self.purgeable, self.after.purgeable()) else {
-            return true;
-        };
-        let given_back = promised.saturating_sub(remaining);
-        let gone = remaining <= promised / 10 + NOISE;
-        let fallen = self.released().unwrap_or(0) >= (given_back / 2).saturating_sub(NOISE) as i64;
+        let (Ok(before), Ok(after)) = (self.before.freed(), self.after.freed()) else { return true };
+        let expected = self.purgeable.unwrap_or(0) / 2;
+        let gone = after <= before / 10 + NOISE;
+        let fallen = self.released().unwrap_or(0) >= expected.saturating_sub(NOISE) as i64;
         gone && fallen
     }
 }

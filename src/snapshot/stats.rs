@@ -73,8 +73,8 @@ impl Stats {
         }
     }
 
-    /// What a purge can be expected to give back: `dirty + muzzy`.
-    pub fn purgeable(&self) -> Figure {
+    /// In pages that were freed and not given back for certain: `dirty + muzzy`.
+    pub fn freed(&self) -> Figure {
         Ok(self.dirty?.saturating_add(self.muzzy?))
     }
 }

@@ -1,0 +1,79 @@
+'use strict';
+
+const assert = require('node:assert/strict');
+const { test } = require('node:test');
+const { JEMALLOCS, preload } = require('./support/allocators.js');
+const { runChild } = require('./support/child.js');
+
+const MIB = 1024 * 1024;
+const GC = ['--expose-gc'];
+
+for (const name of JEMALLOCS) {
+  test(`${name}: RSS falls by at least 90 % of what was foretold`, async (t) => {
+    const libraries = preload(t, name);
+    if (libraries === null) return;
+    const child = await runChild('purge.js', {
+      preload: libraries,
+      // Dirty pages stay until they are purged, so that nothing but purge() can return them.
+      env: { MALLOC_CONF: 'dirty_decay_ms:-1' },
+      nodeArgs: GC,
+      args: [384, 64 * 1024, 1000],
+    });
+    const { report, foretold } = child;
+    assert.equal(report.method, 'arena.4096.purge');
+    assert.ok(report.purgeable > 300 * MIB, `${report.purgeable / MIB} MiB were foretold`);
+    assert.ok(report.purgeable <= foretold.dirty + foretold.muzzy + 16 * MIB);
+    const fell = child.before - child.after;
+    assert.ok(fell >= 0.9 * report.purgeable, `fell by ${fell} of ${report.purgeable}`);
+    assert.ok(report.released >= 0.9 * report.purgeable, `reported ${report.released}`);
+    assert.ok(Math.abs(report.released - fell) < 16 * MIB, `${report.released} and ${fell}`);
+    assert.equal(report.released, report.rssBefore - report.rssAfter);
+    assert.ok(report.stats.after.dirty < 0.1 * report.stats.before.dirty);
+    assert.ok(report.durationMs > 0 && report.attempts >= 1);
+    assert.equal(child.shared, true, 'concurrent calls share one run');
+  });
+
+  test(`${name}: with background threads purging too`, async (t) => {
+    const libraries = preload(t, name);
+    if (libraries === null) return;
+    const child = await runChild('purge.js', {
+      preload: libraries,
+      env: { MALLOC_CONF: 'background_thread:true,dirty_decay_ms:200,muzzy_decay_ms:200' },
+      nodeArgs: GC,
+      args: [384, 64 * 1024, 1000],
+    });
+    assert.ok(child.report.stats.after.dirty < 32 * MIB, `${child.report.stats.after.dirty}`);
+    assert.ok(child.after < 200 * MIB, `${child.after / MIB} MiB remain`);
+  });
+}
+
+test('glibc: malloc_trim makes RSS fall, and fordblks is not called reclaimable', async (t) => {
+  const libraries = preload(t, 'glibc');
+  if (libraries === null) return;
+  const child = await runChild('purge.js', { nodeArgs: GC, args: [384, 64 * 1024, 1000] });
+  const { report } = child;
+  assert.equal(report.method, 'malloc_trim');
+  assert.ok(child.before - child.after > 200 * MIB, `fell by ${(child.before - child.after) / MIB} MiB`);
+  assert.ok(report.released > 200 * MIB, `reported ${report.released / MIB} MiB`);
+  assert.equal(report.purgeable, null);
+  assert.ok(report.notes.some(({ field }) => field === 'purgeable'));
+  // The trap: it stays as high as it was, with nothing behind it.
+  assert.ok(report.stats.after.free > 200 * MIB, `${report.stats.after.free / MIB} MiB`);
+});
+
+for (const name of ['mimalloc', 'tcmalloc']) {
+  test(`${name}: a purge says that it did nothing`, async (t) => {
+    const libraries = preload(t, name);
+    if (libraries === null) return;
+    const { report } = await runChild('purge.js', {
+      preload: libraries,
+      nodeArgs: GC,
+      args: [1, 64 * 1024, 1000],
+    });
+    assert.equal(report.method, null);
+    assert.equal(report.released, null);
+    assert.equal(report.attempts, 0);
+    const { reason } = report.notes.find(({ field }) => field === 'method');
+    assert.equal(reason, `heapgap does not read ${name}`);
+  });
+}

@@ -1,0 +1,198 @@
+'use strict';
+
+const assert = require('node:assert/strict');
+const { test } = require('node:test');
+const heapgap = require('..');
+const { addon } = require('../lib/native.js');
+const table = require('../lib/table.js');
+const { JEMALLOCS, preload } = require('./support/allocators.js');
+const { runChild } = require('./support/child.js');
+
+const MIB = 1024 * 1024;
+
+for (const name of ['glibc', ...JEMALLOCS]) {
+  test(`${name}: 256 MiB of live Buffers move allocated by 256 MiB`, async (t) => {
+    const libraries = preload(t, name);
+    if (libraries === null) return;
+    const child = await runChild('truth.js', {
+      preload: libraries,
+      nodeArgs: ['--expose-gc'],
+      args: [256],
+    });
+    const moved = child.after.allocated - child.before.allocated;
+    assert.ok(Math.abs(moved - 256 * MIB) <= 2.56 * MIB, `moved by ${moved / MIB} MiB`);
+    assert.equal(child.held, 256);
+  });
+
+  test(`${name}: process figures are the kernel's`, async (t) => {
+    const libraries = preload(t, name);
+    if (libraries === null) return;
+    const child = await runChild('truth.js', {
+      preload: libraries,
+      nodeArgs: ['--expose-gc'],
+      args: [64],
+    });
+    const { process: ours, gap, v8 } = child.snapshot;
+    // The child allocates between the two readings.
+    const near = (a, b) => Math.abs(a - b) < 4 * MIB;
+    assert.ok(near(ours.rss, child.truth.rss), `${ours.rss} and ${child.truth.rss}`);
+    assert.ok(near(ours.anon, child.truth.anon), `${ours.anon} and ${child.truth.anon}`);
+    assert.ok(near(ours.peak, child.truth.peak), `${ours.peak} and ${child.truth.peak}`);
+    assert.equal(ours.rss, ours.anon + ours.file + ours.shmem);
+    assert.equal(ours.threads, child.truth.threads);
+    assert.equal(gap, ours.rss - v8.heapPhysical);
+    assert.ok(ours.rss > 64 * MIB);
+  });
+}
+
+for (const name of JEMALLOCS) {
+  test(`${name}: every total equals malloc_stats_print's`, async (t) => {
+    const libraries = preload(t, name);
+    if (libraries === null) return;
+    const { printout, ours } = await runChild('truth.js', {
+      preload: libraries,
+      nodeArgs: ['--expose-gc'],
+      args: [32],
+    });
+    const { stats, arenas } = printout.jemalloc;
+    const merged = printout.jemalloc['stats.arenas'].merged;
+    const expected = {
+      allocated: stats.allocated,
+      active: stats.active,
+      metadata: stats.metadata,
+      resident: stats.resident,
+      mapped: stats.mapped,
+      retained: stats.retained,
+      dirty: merged.pdirty * arenas.page,
+      muzzy: merged.pmuzzy * arenas.page,
+      pinned: stats.active - stats.allocated,
+      threadCaches: merged.tcache_bytes,
+      arenas: arenas.narenas,
+      backgroundThreads: stats.background_thread.num_threads,
+    };
+    for (const [figure, value] of Object.entries(expected)) {
+      assert.equal(ours[figure], value, figure);
+    }
+    assert.ok(ours.allocated > 32 * MIB);
+  });
+
+  test(`${name}: stats() has every figure but glibc's`, async (t) => {
+    const libraries = preload(t, name);
+    if (libraries === null) return;
+    const { after } = await runChild('truth.js', {
+      preload: libraries,
+      nodeArgs: ['--expose-gc'],
+      args: [1],
+    });
+    const missing = Object.keys(after).filter((figure) => after[figure] === null);
+    assert.deepEqual(missing, ['free']);
+    assert.deepEqual(after.notes, [{ field: 'free', reason: 'jemalloc does not count this' }]);
+  });
+}
+
+test('mimalloc: no figures, and each says why', async (t) => {
+  const libraries = preload(t, 'mimalloc');
+  if (libraries === null) return;
+  const { after, snapshot } = await runChild('truth.js', {
+    preload: libraries,
+    nodeArgs: ['--expose-gc'],
+    args: [1],
+  });
+  assert.equal(after.allocator, 'mimalloc');
+  assert.equal(after.allocated, null);
+  assert.equal(after.ageMs, null);
+  const note = after.notes.find(({ field }) => field === 'allocated');
+  assert.equal(note.reason, 'heapgap does not read mimalloc');
+  assert.ok(snapshot.process.rss > MIB, 'the kernel is read all the same');
+});
+
+test('every figure that is null has a note, and no other', () => {
+  const stats = heapgap.stats();
+  const nulls = Object.keys(stats).filter((key) => stats[key] === null);
+  assert.deepEqual(
+    stats.notes.map(({ field }) => field).sort(),
+    nulls.sort(),
+  );
+  const snapshot = heapgap.snapshot();
+  const at = (path) => path.split('.').reduce((value, key) => value[key], snapshot);
+  for (const { field, reason } of snapshot.notes) {
+    assert.equal(at(field), null, field);
+    assert.ok(reason.length > 0, field);
+  }
+  for (const section of ['process', 'allocator', 'cgroup']) {
+    for (const [key, value] of Object.entries(snapshot[section])) {
+      const noted = snapshot.notes.some(({ field }) => field === `${section}.${key}`);
+      assert.equal(noted, value === null, `${section}.${key}`);
+    }
+  }
+});
+
+test('lib/table.js has the order of src/api/table.rs', () => {
+  const names = addon.snapshotSlots();
+  const ordinals = Float64Array.from(names, (_, index) => index);
+  const shaped = {
+    allocator: table.allocatorOf(ordinals),
+    process: table.processOf(ordinals),
+    cgroup: table.cgroupOf(ordinals, 2, '/'),
+    gap: table.gapOf(ordinals),
+  };
+  const at = (path) => path.split('.').reduce((value, key) => value[key], shaped);
+  for (const [index, name] of names.entries()) {
+    if (name !== 'allocator.overdue') assert.equal(at(name), index, name);
+  }
+  assert.equal(table.SLOTS, names.length);
+  const stats = addon.statsSlots().map((name) => `allocator.${name}`);
+  assert.deepEqual(stats, names.slice(0, stats.length));
+  assert.equal(stats[1], 'allocator.overdue');
+  assert.equal(table.isOverdue(ordinals), true);
+});
+
+test('maxAgeMs lets a reading be reused', () => {
+  heapgap.stats();
+  const held = Buffer.allocUnsafeSlow(8 * MIB).fill(1);
+  const reused = heapgap.stats({ maxAgeMs: 60_000 });
+  const fresh = heapgap.stats();
+  assert.ok(fresh.allocated - reused.allocated >= 7 * MIB);
+  assert.ok(reused.ageMs > fresh.ageMs);
+  assert.equal(held.length, 8 * MIB);
+});
+
+test('bad options are named', () => {
+  const bad = [
+    [{ maxAgeMs: '5s' }, TypeError, 'ERR_HEAPGAP_INVALID_ARG_TYPE'],
+    [{ maxAgeMs: -1 }, RangeError, 'ERR_HEAPGAP_INVALID_ARG_VALUE'],
+    [{ maxAgeMs: Number.NaN }, RangeError, 'ERR_HEAPGAP_INVALID_ARG_VALUE'],
+    [{ maxAge: 1 }, TypeError, 'ERR_HEAPGAP_UNKNOWN_OPTION'],
+    [null, TypeError, 'ERR_HEAPGAP_INVALID_ARG_TYPE'],
+    [5, TypeError, 'ERR_HEAPGAP_INVALID_ARG_TYPE'],
+  ];
+  for (const [options, type, code] of bad) {
+    for (const call of [heapgap.stats, heapgap.snapshot]) {
+      assert.throws(
+        () => call(options),
+        (error) => error instanceof type && error.code === code && error.message.length > 20,
+      );
+    }
+  }
+  assert.throws(() => heapgap.stats({ maxAgeMs: '5s' }), {
+    message: 'expected `maxAgeMs` to be a non-negative number, got string "5s"',
+  });
+});
+
+test('resources are counted by type', async () => {
+  const net = require('node:net');
+  const server = net.createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const timer = setTimeout(() => {}, 60_000);
+  try {
+    const { resources } = heapgap.snapshot();
+    assert.equal(resources.TCPServerWrap, 1);
+    assert.ok(resources.Timeout >= 1);
+    const without = heapgap.snapshot({ resources: false });
+    assert.equal(without.resources, null);
+    assert.ok(without.notes.some(({ field }) => field === 'resources'));
+  } finally {
+    clearTimeout(timer);
+    server.close();
+  }
+});
