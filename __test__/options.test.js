@@ -90,13 +90,13 @@ describe('readOptions', () => {
     });
   }
 
-  it('names the nearest options when one is unknown', () => {
+  it('names the options there are when one is unknown', () => {
     assert.throws(() => read({ minInterval: 5 }), {
       name: 'TypeError',
       code: 'ERR_HEAPGAP_UNKNOWN_OPTION',
-      message: /^watch\(\) has no option `minInterval`; the nearest: `minIntervalMs`, /,
+      message: /^watch\(\) has no option `minInterval`; its options: /,
     });
-    assert.throws(() => read({ PASWORD: 'x' }), { message: /the nearest: `password`, / });
+    assert.throws(() => read({ PASWORD: 'x' }), { message: /its options: .*`password`/ });
   });
 
   for (const name of ['__proto__', 'constructor', 'hasOwnProperty']) {

@@ -53,7 +53,10 @@ test('glibc: malloc_trim makes RSS fall, and fordblks is not called reclaimable'
   const child = await runChild('purge.js', { nodeArgs: GC, args: [384, 64 * 1024, 1000] });
   const { report } = child;
   assert.equal(report.method, 'malloc_trim');
-  assert.ok(child.before - child.after > 200 * MIB, `fell by ${(child.before - child.after) / MIB} MiB`);
+  assert.ok(
+    child.before - child.after > 200 * MIB,
+    `fell by ${(child.before - child.after) / MIB} MiB`,
+  );
   assert.ok(report.released > 200 * MIB, `reported ${report.released / MIB} MiB`);
   assert.equal(report.purgeable, null);
   assert.ok(report.notes.some(({ field }) => field === 'purgeable'));

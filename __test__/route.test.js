@@ -35,11 +35,10 @@ const REPORT = { allocator: 'jemalloc', rssBefore: 410, rssAfter: 295, released:
 
 /** A purge that a test ends by hand, a clock that it moves by hand, and what was called. */
 function fakes(overrides) {
-  const calls = { snapshot: 0, refresh: 0, purge: 0 };
+  const calls = { snapshot: 0, purge: 0 };
   const clock = { ms: 1000 };
   const deps = {
     snapshot: () => SNAPSHOT,
-    refresh: async () => {},
     purge: async () => REPORT,
     ...overrides,
   };
@@ -301,7 +300,7 @@ describe('methods', () => {
     }
     const head = await ask(port, { method: 'HEAD', path: '/debug/memory/purge' });
     assert.equal(head.status, 405);
-    assert.deepEqual(calls, { snapshot: 0, refresh: 0, purge: 0 });
+    assert.deepEqual(calls, { snapshot: 0, purge: 0 });
   });
 
   it('the path comes before the method, the method before access', async (t) => {
@@ -355,7 +354,7 @@ describe('access by default', () => {
         refused(await post(port, headers), 403, 'ERR_HEAPGAP_FORBIDDEN');
       }
     }
-    assert.deepEqual(calls, { snapshot: 0, refresh: 0, purge: 0 });
+    assert.deepEqual(calls, { snapshot: 0, purge: 0 });
   });
 
   it('lets ordinary headers of a direct client through', async (t) => {
@@ -469,7 +468,7 @@ describe('access by default', () => {
       const port = await serve(t, route(), { peer });
       refused(await ask(port), 403, 'ERR_HEAPGAP_FORBIDDEN');
       refused(await post(port), 403, 'ERR_HEAPGAP_FORBIDDEN');
-      assert.deepEqual(calls, { snapshot: 0, refresh: 0, purge: 0 });
+      assert.deepEqual(calls, { snapshot: 0, purge: 0 });
     });
   }
 
@@ -557,7 +556,7 @@ describe('access by token', () => {
         assert.equal(answer.headers['www-authenticate'], 'Bearer');
         assert.doesNotMatch(answer.text, /correct horse/);
       }
-      assert.deepEqual(calls, { snapshot: 0, refresh: 0, purge: 0 });
+      assert.deepEqual(calls, { snapshot: 0, purge: 0 });
     });
   }
 
@@ -627,7 +626,7 @@ describe('access by authorize', () => {
         refused(answer, 403, 'ERR_HEAPGAP_FORBIDDEN');
         assert.doesNotMatch(answer.text, /secret detail/);
       }
-      assert.deepEqual(calls, { snapshot: 0, refresh: 0, purge: 0 });
+      assert.deepEqual(calls, { snapshot: 0, purge: 0 });
     });
   }
 
@@ -955,15 +954,13 @@ describe('figures', () => {
     refused(await ask(port, { path: '/debug/memory?unit=x' }), 401, 'ERR_HEAPGAP_UNAUTHORIZED');
   });
 
-  it('are read after the refresh', async (t) => {
-    let rss = 1;
-    const refresh = async () => {
+  it('are waited for', async (t) => {
+    const snapshot = async () => {
       await new Promise(setImmediate);
-      rss = 2;
+      return SNAPSHOT;
     };
-    const snapshot = () => ({ ...SNAPSHOT, process: { rss } });
-    const port = await serve(t, fakes({ refresh, snapshot }).route());
-    assert.equal((await ask(port)).json.rss, 2);
+    const port = await serve(t, fakes({ snapshot }).route());
+    assert.equal((await ask(port)).json.rss, SNAPSHOT.process.rss);
   });
 
   const failing = {
@@ -972,20 +969,6 @@ describe('figures', () => {
       throw new Error('no');
     },
   };
-  for (const [how, refresh] of Object.entries(failing)) {
-    it(`are still good when the refresh ${how}`, async (t) => {
-      const port = await serve(t, fakes({ refresh }).route());
-      assert.equal((await ask(port)).json.rss, SNAPSHOT.process.rss);
-    });
-  }
-
-  it('may come from an asynchronous snapshot that needs no refresh', async (t) => {
-    const snapshot = async () => SNAPSHOT;
-    const route = createRoute({ snapshot, purge: async () => REPORT });
-    const port = await serve(t, route());
-    assert.equal((await ask(port)).json.rss, SNAPSHOT.process.rss);
-  });
-
   for (const [how, snapshot] of Object.entries(failing)) {
     it(`are a 500 without its inside when the snapshot ${how}`, async (t) => {
       const port = await serve(t, fakes({ snapshot }).route());
@@ -1053,16 +1036,16 @@ describe('a response that is gone', () => {
     const answer = await post(port);
     assert.equal(answer.text, 'theirs');
     await seen.done;
-    assert.deepEqual(calls, { snapshot: 0, refresh: 0, purge: 0 });
+    assert.deepEqual(calls, { snapshot: 0, purge: 0 });
   });
 
   it('leaves an answer alone that came while it waited', async (t) => {
-    const refreshed = deferred();
-    const { port, seen } = await watched(t, fakes({ refresh: () => refreshed.promise }).route());
+    const taken = deferred();
+    const { port, seen } = await watched(t, fakes({ snapshot: () => taken.promise }).route());
     const asked = ask(port);
     await until(() => seen.res !== undefined);
     seen.res.writeHead(503).end('too late');
-    refreshed.resolve();
+    taken.resolve(SNAPSHOT);
     await seen.done;
     assert.deepEqual([(await asked).status, (await asked).text], [503, 'too late']);
   });
@@ -1230,7 +1213,7 @@ describe('any garbage', () => {
       const req = { method: verb, url, headers: {} };
       assert.ok([403, 404, 405].includes(await handle(handler, req)));
     });
-    assert.deepEqual(calls, { snapshot: 0, refresh: 0, purge: 0 });
+    assert.deepEqual(calls, { snapshot: 0, purge: 0 });
   });
 
   it('never lets a foreign Host or a forwarded request in', async () => {
@@ -1247,7 +1230,7 @@ describe('any garbage', () => {
       const status = await handle(handler, { ...req, headers: all, socket: { remoteAddress } });
       assert.ok([403, 404, 405].includes(status), `status ${status}`);
     });
-    assert.deepEqual(calls, { snapshot: 0, refresh: 0, purge: 0 });
+    assert.deepEqual(calls, { snapshot: 0, purge: 0 });
   });
 
   it('never guesses the token', async () => {
@@ -1260,7 +1243,7 @@ describe('any garbage', () => {
       const status = await handle(handler, { ...req, headers: all });
       assert.ok([401, 404, 405].includes(status), `status ${status}`);
     });
-    assert.deepEqual(calls, { snapshot: 0, refresh: 0, purge: 0 });
+    assert.deepEqual(calls, { snapshot: 0, purge: 0 });
   });
 });
 

@@ -109,10 +109,7 @@ test('mimalloc: no figures, and each says why', async (t) => {
 test('every figure that is null has a note, and no other', () => {
   const stats = heapgap.stats();
   const nulls = Object.keys(stats).filter((key) => stats[key] === null);
-  assert.deepEqual(
-    stats.notes.map(({ field }) => field).sort(),
-    nulls.sort(),
-  );
+  assert.deepEqual(stats.notes.map(({ field }) => field).sort(), nulls.sort());
   const snapshot = heapgap.snapshot();
   const at = (path) => path.split('.').reduce((value, key) => value[key], snapshot);
   for (const { field, reason } of snapshot.notes) {

@@ -32,8 +32,10 @@ function usageError(message) {
 
 function run(words) {
   const [command, ...args] = words[0] === '--' ? words.slice(1) : words;
-  if (command === undefined) return usageError('run needs a command, such as: heapgap run -- node server.js');
-  if (words[0] !== '--' && command.startsWith('-')) return usageError(`run has no option ${command}`);
+  if (command === undefined)
+    return usageError('run needs a command, such as: heapgap run -- node server.js');
+  if (words[0] !== '--' && command.startsWith('-'))
+    return usageError(`run has no option ${command}`);
   const { library, why } = findLibrary();
   // A service must not fail to start because of its allocator.
   if (!library) process.stderr.write(`heapgap: starting ${command} without jemalloc: ${why}\n`);

@@ -46,10 +46,10 @@ function invalidArg(name, expected, value, { secret = name === 'token' } = {}) {
     : Object.assign(new TypeError(message), { code: ERR_HEAPGAP_INVALID_ARG_TYPE });
 }
 
-/** The error for an option that `caller` does not have; `known` names the nearest it has. */
+/** The error for an option that `caller` does not have; `known` are those it has. */
 function unknownOption(name, known, caller) {
-  const nearest = known.map((option) => `\`${option}\``).join(', ');
-  const message = `${caller}() has no option \`${shorten(name)}\`; the nearest: ${nearest}`;
+  const options = known.map((option) => `\`${option}\``).join(', ');
+  const message = `${caller}() has no option \`${shorten(name)}\`; its options: ${options}`;
   return Object.assign(new TypeError(message), { code: ERR_HEAPGAP_UNKNOWN_OPTION });
 }
 
@@ -65,6 +65,5 @@ module.exports = {
   ERR_HEAPGAP_UNAUTHORIZED,
   ERR_HEAPGAP_UNKNOWN_OPTION,
   invalidArg,
-  shorten,
   unknownOption,
 };

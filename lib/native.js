@@ -24,7 +24,8 @@ function load() {
 
 function explain(reasons) {
   const platform = `${process.platform}-${process.arch}`;
-  if (reasons.length > 0) return `the native addon for ${platform} does not load: ${reasons.join('; ')}`;
+  if (reasons.length > 0)
+    return `the native addon for ${platform} does not load: ${reasons.join('; ')}`;
   if (process.platform !== 'linux') {
     return `heapgap has no native addon for ${platform}: it answers with what Node.js knows`;
   }

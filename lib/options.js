@@ -1,29 +1,6 @@
 'use strict';
 
-const { invalidArg, shorten, unknownOption } = require('./errors.js');
-
-const MAX_SUGGESTIONS = 3;
-
-/** Levenshtein's distance: how many characters to insert, delete or replace. */
-function editDistance(from, to) {
-  let row = Array.from({ length: to.length + 1 }, (_, column) => column);
-  for (const [index, character] of [...from].entries()) {
-    const next = [index + 1];
-    for (let column = 1; column <= to.length; column++) {
-      const replaced = row[column - 1] + (character === to[column - 1] ? 0 : 1);
-      next.push(Math.min(replaced, row[column] + 1, next[column - 1] + 1));
-    }
-    row = next;
-  }
-  return row[to.length];
-}
-
-function nearest(name, known) {
-  // Shortened, because the work grows with the length of a name that the caller chose.
-  const wanted = shorten(name).toLowerCase();
-  const distance = (option) => editDistance(wanted, option.toLowerCase());
-  return known.toSorted((a, b) => distance(a) - distance(b)).slice(0, MAX_SUGGESTIONS);
-}
+const { invalidArg, unknownOption } = require('./errors.js');
 
 function readOption(name, { default: fallback, check, expected, secret }, value) {
   if (value === undefined) return fallback;
@@ -46,7 +23,7 @@ function readOptions(spec, given, caller) {
   const names = Object.keys(given);
   const known = Object.keys(spec);
   const unknown = names.find((name) => !known.includes(name));
-  if (unknown !== undefined) throw unknownOption(unknown, nearest(unknown, known), caller);
+  if (unknown !== undefined) throw unknownOption(unknown, known, caller);
 
   return Object.fromEntries(
     known.map((name) => {

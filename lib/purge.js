@@ -36,7 +36,11 @@ function statsOf(name, { figures, notes }) {
 
 function purgeWithoutAddon(name) {
   const rss = process.memoryUsage.rss();
-  const stats = { allocator: name, ...table.allocatorOf(table.emptySlots()), notes: [{ field: '*', reason: why }] };
+  const stats = {
+    allocator: name,
+    ...table.allocatorOf(table.emptySlots()),
+    notes: [{ field: '*', reason: why }],
+  };
   return {
     allocator: name,
     method: null,

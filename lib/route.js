@@ -2,6 +2,7 @@
 
 const { createHash, timingSafeEqual } = require('node:crypto');
 const { BlockList, isIP } = require('node:net');
+const { debuglog } = require('node:util');
 const {
   ERR_HEAPGAP_CROSS_SITE,
   ERR_HEAPGAP_FORBIDDEN,
@@ -61,6 +62,9 @@ const ADDED_BY_PROXY =
   /^(?:via|cdn-loop)$|^(?:cf|x-envoy|x-original|x-real)-|forwarded|(?:client|-)ip(?:v6)?$|-addr(?:ess)?$/i;
 
 const LOCALHOST = /^(?:[\w-]+\.)*localhost$/i;
+
+/** What a stranger must not be told is shown to the operator: NODE_DEBUG=heapgap. */
+const debug = debuglog('heapgap');
 
 class Refusal extends Error {
   constructor(status, code, message, headers) {
@@ -137,7 +141,10 @@ async function admitLocal(req) {
 
 function admitAuthorized(authorize) {
   return async (req) => {
-    const allowed = await attempt(authorize, req).catch(() => false);
+    const allowed = await attempt(authorize, req).catch((error) => {
+      debug('authorize failed: %o', error);
+      return false;
+    });
     if (allowed !== true) {
       throw new Refusal(403, ERR_HEAPGAP_FORBIDDEN, '`authorize` did not let this request in');
     }
@@ -210,10 +217,8 @@ function readUnit(query) {
   throw new Refusal(400, code, message);
 }
 
-async function readFigures(req, { snapshot, refresh }) {
+async function readFigures(req, snapshot) {
   const unit = readUnit(splitTarget(req.url).query);
-  // What was read last still answers the question, so a failed refresh is no failure.
-  await attempt(refresh).catch(() => {});
   const current = await snapshot();
   const { heapTotal, heapUsed, external, arrayBuffers } = current.v8;
   const figures = { rss: current.process.rss, heapTotal, heapUsed, external, arrayBuffers };
@@ -270,6 +275,7 @@ function sendError(req, res, error) {
     send(req, res, status, { error: { code, message } }, headers);
     return;
   }
+  debug('could not answer: %o', error);
   const own = typeof error?.code === 'string' && error.code.startsWith('ERR_HEAPGAP_');
   const { code, message } = own
     ? error
@@ -295,18 +301,17 @@ async function answer(req, res, endpoint, admit) {
 }
 
 /**
- * Makes `route()` from what it serves: `snapshot()` returns the figures or a promise of them,
- * `refresh()` resolves once the figures that a synchronous snapshot() reads are fresh, `purge()`
- * resolves to a report. `now()` is a monotonic clock in milliseconds.
+ * Makes `route()` from what it serves: `snapshot()` gives the figures or a promise of them, `purge()`
+ * a promise of a report. `now()` is a monotonic clock in milliseconds.
  */
-function createRoute({ snapshot, purge, refresh = () => {}, now = () => performance.now() }) {
+function createRoute({ snapshot, purge, now = () => performance.now() }) {
   return function route(options) {
     const settings = readOptions(OPTIONS, options, 'route');
     const admit = chooseAccess(settings);
     const purgeInTurn = limitPurge({ purge, now }, settings.minIntervalMs);
     const root = {
       methods: ['GET', 'HEAD'],
-      serve: (req) => readFigures(req, { snapshot, refresh }),
+      serve: (req) => readFigures(req, snapshot),
     };
     const purging = {
       methods: ['POST'],

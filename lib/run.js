@@ -18,7 +18,9 @@ function findLibrary() {
   const candidates = [path.join(__dirname, '..', 'preload', 'libjemalloc.so.2')];
   for (const name of names) {
     try {
-      candidates.push(path.join(path.dirname(require.resolve(`${name}/package.json`)), 'libjemalloc.so.2'));
+      candidates.push(
+        path.join(path.dirname(require.resolve(`${name}/package.json`)), 'libjemalloc.so.2'),
+      );
     } catch {
       // Not installed; the others remain.
     }

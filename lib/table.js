@@ -3,7 +3,7 @@
 // src/api/table.rs; __test__/stats.test.js compares the two.
 
 /** The addon writes NaN for a figure that it does not have. */
-const figure = (number) => (number === number ? number : null);
+const figure = (number) => (Number.isNaN(number) ? null : number);
 
 const SLOTS = 38;
 

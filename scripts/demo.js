@@ -21,25 +21,8 @@ const IDLE_MS = 1_500;
 const SETTLE_MS = 10_000;
 const NEWS_MS = process.stderr.isTTY ? 0 : 5_000;
 
-/** The last one is weak and long: load that fades lets V8 collect what the others left behind. */
-const BURSTS = [
-  { strength: 1, seconds: 6 },
-  { strength: 1.6, seconds: 6 },
-  { strength: 0.5, seconds: 5 },
-  { strength: 1.8, seconds: 6 },
-  { strength: 0.5, seconds: 8 },
-];
-
 const JSON_BODY = { 'content-type': 'application/json' };
 const RAW_BODY = { 'content-type': 'application/octet-stream' };
-
-/** What a burst of strength 1 sends: `connections`, each with `rate` requests a second. */
-const LOAD = [
-  { connections: 10, rate: 3, requests: [150, 500, 1200].flatMap(login) },
-  { connections: 20, rate: 1, requests: [200, 700, 1600].map(upload) },
-  { connections: 10, rate: 1, requests: [{ path: '/gateway' }] },
-  { connections: 10, rate: 2, requests: [{ path: '/resolve' }] },
-];
 
 function login(visits) {
   const history = Array.from({ length: visits }, (_, i) => ({
@@ -73,6 +56,31 @@ function upload(kilobytes) {
   }
   return { method: 'POST', path: '/uploads', headers: RAW_BODY, body };
 }
+
+/** Kinds of requests: `connections`, each of which sends `rate` requests a second. */
+const BUSY = [
+  { connections: 10, rate: 3, requests: [150, 500, 1200].flatMap(login) },
+  { connections: 20, rate: 1, requests: [200, 700, 1600].map(upload) },
+  { connections: 10, rate: 1, requests: [{ path: '/gateway' }] },
+  { connections: 10, rate: 2, requests: [{ path: '/resolve' }] },
+];
+
+/** The load goes down to this, with which V8 gets to collect what the busy time left behind. */
+const CALM = [
+  { connections: 2, rate: 20, requests: login(1200) },
+  { connections: 1, rate: 6, requests: [upload(700)] },
+  { connections: 1, rate: 4, requests: [{ path: '/gateway' }] },
+  { connections: 1, rate: 8, requests: [{ path: '/resolve' }] },
+];
+
+/** `strength` multiplies the connections. */
+const BURSTS = [
+  { kinds: BUSY, strength: 1, seconds: 6 },
+  { kinds: BUSY, strength: 1.6, seconds: 6 },
+  { kinds: BUSY, strength: 0.5, seconds: 5 },
+  { kinds: BUSY, strength: 1.8, seconds: 6 },
+  { kinds: CALM, strength: 1, seconds: 9 },
+];
 
 /** The news of the run, on stderr: one line that changes on a terminal, else one now and then. */
 const progress = {
@@ -196,8 +204,8 @@ async function sendKind(service, { connections, rate, requests }, { strength, se
 
 /** All kinds at once. Each sends at its own moment of the second, or they would beat as one. */
 async function sendBurst(service, burst, tally) {
-  const sending = LOAD.map(async (kind, i) => {
-    await sleep((i * 1000) / LOAD.length);
+  const sending = burst.kinds.map(async (kind, i) => {
+    await sleep((i * 1000) / burst.kinds.length);
     await sendKind(service, kind, burst, tally);
   });
   await Promise.all(sending);
@@ -272,10 +280,12 @@ function column(run) {
     ['RSS after a purge', mb(purged.rss)],
     ['At the peak'],
     ['  heap used', mb(peak.heapUsed)],
+    ['  array buffers', mb(peak.arrayBuffers)],
     ['  gap', mb(peak.gap)],
     ['  allocated', mb(peak.allocator.allocated)],
     ['After the load'],
     ['  heap used', mb(after.heapUsed)],
+    ['  array buffers', mb(after.arrayBuffers)],
     ['  gap', mb(after.gap)],
     ['  allocated', mb(after.allocator.allocated)],
     ['  active', mb(after.allocator.active)],
@@ -330,7 +340,11 @@ function libcAllocator() {
 async function main() {
   const libc = libcAllocator();
   const first = await runService(`1/2 ${libc}`, [SERVER], libc);
-  const second = await runService('2/2 heapgap run', [CLI, 'run', '--', 'node', SERVER], 'jemalloc');
+  const second = await runService(
+    '2/2 heapgap run',
+    [CLI, 'run', '--', 'node', SERVER],
+    'jemalloc',
+  );
   progress.clear();
   console.log(`${table([first, second])}\n\n${verdict(first, second)}`);
 }

@@ -22,7 +22,6 @@ function kernel() {
   };
 }
 
-
 async function main() {
   heapgap.stats();
   globalThis.gc();

@@ -18,7 +18,7 @@ const HOST = process.env.HOST || '127.0.0.1';
 const PORT = Number(process.env.PORT ?? 3000);
 const PURGE_AFTER_BURST = process.env.PURGE_AFTER_BURST !== '0';
 
-const SESSIONS = 1500;
+const SESSIONS = 400;
 const BURST_REQUESTS = 50;
 const CALM_MS = 2000;
 

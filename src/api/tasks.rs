@@ -26,7 +26,11 @@ pub fn purge(env: &Env, v8_resident: f64) -> napi::Result<Object<'_>, Code> {
 /// Refreshes what synchronous readings may have had to reuse, whatever it takes.
 #[napi(catch_unwind, ts_return_type = "Promise<void>")]
 pub fn refresh(env: &Env) -> napi::Result<Object<'_>, Code> {
-    spawn(env, "heapgap-refresh", || Ok(snapshot::refresh()), |()| ())
+    let work = || {
+        snapshot::refresh();
+        Ok(())
+    };
+    spawn(env, "heapgap-refresh", work, |()| ())
 }
 
 /// jemalloc's own account of itself, and heapgap's figures of the same epoch.

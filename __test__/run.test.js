@@ -1,0 +1,164 @@
+'use strict';
+
+const assert = require('node:assert/strict');
+const { spawn } = require('node:child_process');
+const { once } = require('node:events');
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const { test } = require('node:test');
+const fc = require('fast-check');
+const { mergeMallocConf, mergePreload } = require('../lib/run.js');
+const { LIBRARIES, preload } = require('./support/allocators.js');
+const { environment, finished } = require('./support/child.js');
+
+const BIN = path.join(__dirname, '..', 'bin', 'heapgap.js');
+const IDENTIFY = path.join(__dirname, 'children', 'identify.js');
+const SHIPPED = LIBRARIES['jemalloc 5.3.1'];
+
+const heapgap = (args, options) => finished(process.execPath, [BIN, ...args], options);
+const evaluate = (code, options) => heapgap(['run', '--', process.execPath, '-p', code], options);
+
+test('the command runs on the shipped jemalloc', async () => {
+  const { code, stdout, stderr } = await heapgap(['run', '--', process.execPath, IDENTIFY]);
+  assert.equal(code, 0, stderr);
+  const allocator = JSON.parse(stdout);
+  assert.equal(allocator.name, 'jemalloc');
+  assert.equal(allocator.library, SHIPPED);
+  assert.equal(stderr, '');
+});
+
+test('the `--` may be left out', async () => {
+  const { stdout } = await heapgap(['run', process.execPath, IDENTIFY]);
+  assert.equal(JSON.parse(stdout).name, 'jemalloc');
+});
+
+test('an existing LD_PRELOAD is kept, behind ours', async (t) => {
+  const other = preload(t, 'jemalloc 5.3.0');
+  if (other === null) return;
+  const { stdout } = await evaluate('process.env.LD_PRELOAD', { env: { LD_PRELOAD: other } });
+  assert.equal(stdout.trim(), `${SHIPPED}:${other}`);
+});
+
+test("pairs of the user's MALLOC_CONF win", async () => {
+  const env = { MALLOC_CONF: 'background_thread:false,narenas:3' };
+  const { stdout } = await evaluate('process.env.MALLOC_CONF', { env });
+  assert.equal(stdout.trim(), 'metadata_thp:auto,background_thread:false,narenas:3');
+  const stats = `const s = require(${JSON.stringify(path.join(__dirname, '..'))}).stats();
+    JSON.stringify([s.arenas, s.backgroundThreads])`;
+  // jemalloc counts one arena more: the one that all threads share for oversize blocks.
+  assert.deepEqual(JSON.parse((await evaluate(stats, { env })).stdout), [4, 0]);
+  const [, threads] = JSON.parse((await evaluate(stats)).stdout);
+  assert.ok(threads >= 1, 'background threads are on by default');
+});
+
+test('no pair of the user is lost, and none of theirs is set twice', () => {
+  const pair = fc.tuple(
+    fc.stringMatching(/^[a-z_]{1,12}$/),
+    fc.stringMatching(/^[a-z0-9.-]{0,8}$/),
+  );
+  const known = fc.constantFrom('background_thread', 'metadata_thp', 'narenas');
+  const pairs = fc.array(fc.oneof(pair, fc.tuple(known, fc.constantFrom('true', 'auto', '1'))));
+  fc.assert(
+    fc.property(pairs, (list) => {
+      const theirs = list.map(([key, value]) => `${key}:${value}`);
+      const merged = mergeMallocConf(theirs.join(',')).split(',').filter(Boolean);
+      assert.deepEqual(merged.slice(merged.length - theirs.length), theirs);
+      const ours = merged.slice(0, merged.length - theirs.length);
+      for (const each of ours) {
+        assert.ok(!list.some(([key]) => key === each.split(':')[0]), `${each} is theirs to set`);
+      }
+    }),
+  );
+});
+
+test('any LD_PRELOAD is kept in its order, and ours comes first and once', () => {
+  const file = fc.stringMatching(/^[a-z/.]{1,12}$/);
+  const lists = fc.tuple(fc.array(file), fc.constantFrom(':', ' ', '::', ' : '));
+  fc.assert(
+    fc.property(lists, ([files, separator]) => {
+      const merged = mergePreload(files.join(separator), '/ours.so').split(':');
+      const others = files.filter((each) => each !== '/ours.so');
+      assert.deepEqual(merged, ['/ours.so', ...others]);
+    }),
+  );
+  assert.equal(mergePreload(undefined, '/ours.so'), '/ours.so');
+  assert.equal(mergePreload('/ours.so:/a.so', '/ours.so'), '/ours.so:/a.so');
+});
+
+test('the command has the pid, the arguments and the environment', async () => {
+  const code = 'JSON.stringify([process.pid, process.argv.slice(1), process.env.HG_TEST])';
+  const args = ['run', '--', process.execPath, '-p', code, '--', 'a b', '', '--run', 'é'];
+  const { stdout, pid } = await heapgap(args, { env: { HG_TEST: 'x=y' } });
+  assert.deepEqual(JSON.parse(stdout), [pid, ['a b', '', '--run', 'é'], 'x=y']);
+});
+
+test('standard input, output and error are the command’s own', async () => {
+  const code = "process.stdin.pipe(process.stdout); process.stderr.write('err')";
+  const child = spawn(process.execPath, [BIN, 'run', '--', process.execPath, '-e', code], {
+    env: environment(),
+  });
+  let [stdout, stderr] = ['', ''];
+  child.stdout.on('data', (data) => (stdout += data));
+  child.stderr.on('data', (data) => (stderr += data));
+  child.stdin.end('through the pipe');
+  const [status] = await once(child, 'close');
+  assert.deepEqual([status, stdout, stderr], [0, 'through the pipe', 'err']);
+});
+
+test('the exit status and the signal are the command’s own', async () => {
+  assert.equal((await evaluate('process.exit(42)')).code, 42);
+  assert.equal((await evaluate("process.kill(process.pid, 'SIGKILL')")).signal, 'SIGKILL');
+});
+
+test('signals reach the command', async () => {
+  const code =
+    "process.on('SIGTERM', () => process.exit(7)); console.log('up'); setInterval(() => {}, 9e4)";
+  const child = spawn(process.execPath, [BIN, 'run', '--', process.execPath, '-e', code], {
+    env: environment(),
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  await once(child.stdout, 'data');
+  child.kill('SIGTERM');
+  assert.deepEqual(await once(child, 'exit'), [7, null]);
+});
+
+test('the command does not inherit the signals that Node.js ignores', async () => {
+  const { stdout } = await heapgap(['run', '--', 'grep', 'SigIgn', '/proc/self/status']);
+  assert.equal(stdout.trim(), 'SigIgn:\t0000000000000000');
+});
+
+test('what cannot be started is told apart by exit status', async () => {
+  const missing = await heapgap(['run', '--', 'no-such-command-anywhere']);
+  assert.equal(missing.code, 127);
+  assert.match(missing.stderr, /^heapgap: cannot start no-such-command-anywhere: /);
+  const folder = await heapgap(['run', '--', os.tmpdir()]);
+  assert.equal(folder.code, 126);
+  for (const args of [[], ['run'], ['run', '--'], ['run', '--nonsense', 'node'], ['nonsense']]) {
+    const { code, stderr } = await heapgap(args);
+    assert.equal(code, 125, args.join(' '));
+    assert.match(stderr, /usage: heapgap run/);
+  }
+});
+
+test('--help and --version', async () => {
+  const help = await heapgap(['--help']);
+  assert.equal(help.code, 0);
+  assert.match(help.stdout, /^usage: heapgap run/);
+  const { stdout } = await heapgap(['--version']);
+  assert.equal(stdout.trim(), require('../package.json').version);
+});
+
+test('a library whose path LD_PRELOAD cannot hold: the command starts all the same', async (t) => {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'heap gap-'));
+  t.after(() => fs.rmSync(folder, { recursive: true }));
+  for (const part of ['bin', 'lib', 'package.json', 'preload']) {
+    fs.cpSync(path.join(__dirname, '..', part), path.join(folder, part), { recursive: true });
+  }
+  const bin = path.join(folder, 'bin', 'heapgap.js');
+  const code = 'String(process.env.LD_PRELOAD)';
+  const ended = await finished(process.execPath, [bin, 'run', '--', process.execPath, '-p', code]);
+  assert.equal(ended.code, 0, ended.stderr);
+  assert.equal(ended.stdout.trim(), 'undefined');
+  assert.match(ended.stderr, /without jemalloc: LD_PRELOAD cannot hold/);
+});

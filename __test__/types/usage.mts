@@ -1,0 +1,54 @@
+// Compiled, not run: what a strict TypeScript service may and may not write.
+
+import http from 'node:http';
+import {
+  type AllocatorName,
+  allocator,
+  type PurgeReport,
+  purge,
+  route,
+  snapshot,
+  stats,
+} from 'heapgap';
+
+const name: AllocatorName = allocator().name;
+const capable: boolean = allocator().capabilities.purge && name === 'jemalloc';
+
+const { allocated, dirty, notes } = stats({ maxAgeMs: 100 });
+const total: number = (allocated ?? 0) + (dirty ?? 0);
+const reasons: string[] = notes.map((note) => `${note.field}: ${note.reason}`);
+// @ts-expect-error: a figure may be null.
+const careless: number = stats().allocated;
+// @ts-expect-error: no such option.
+stats({ maxAge: 100 });
+
+const { cgroup, v8, process: memory, gap, resources } = snapshot({ resources: true });
+const headroom = cgroup.limit === null ? null : cgroup.limit - (cgroup.unreclaimable ?? 0);
+const stalled: number = cgroup.pressure?.some.avg10 ?? 0;
+const spaces: string[] = v8.spaces.map((space) => space.name);
+const sockets: number | undefined = resources?.TCPSocketWrap;
+const rss: number | null = memory.rss ?? gap;
+
+const report: PurgeReport = await purge();
+const released: number | null = report.released;
+const before: number | null = report.stats.before.dirty;
+
+http.createServer(route());
+http.createServer((req, res) => route({ token: 'x'.repeat(16) })(req, res));
+route({ authorize: async (req) => req.headers.cookie === 'me', minIntervalMs: 0, path: '/m' });
+// @ts-expect-error: `authorize` answers a boolean.
+route({ authorize: () => 'yes' });
+
+export {
+  before,
+  capable,
+  careless,
+  headroom,
+  reasons,
+  released,
+  rss,
+  sockets,
+  spaces,
+  stalled,
+  total,
+};
