@@ -1,10 +1,14 @@
 'use strict';
 
 const { allocator } = require('./lib/allocator.js');
-const { purge } = require('./lib/purge.js');
 const { freshSnapshot, snapshot, stats } = require('./lib/read.js');
 
-/** Loaded when it is first asked for: it needs node:crypto, which takes as long as all the rest. */
+// The rest is loaded when first called: requiring heapgap must not slow down a service's start.
+
+function purge() {
+  return require('./lib/purge.js').purge();
+}
+
 function route(options) {
   const { createRoute } = require('./lib/route.js');
   return createRoute({ snapshot: freshSnapshot, purge })(options);

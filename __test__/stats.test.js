@@ -128,7 +128,7 @@ test('lib/table.js has the order of src/api/table.rs', () => {
   const names = addon.snapshotSlots();
   const ordinals = Float64Array.from(names, (_, index) => index);
   const shaped = {
-    allocator: table.allocatorOf(ordinals),
+    allocator: table.allocatorOf({}, ordinals),
     process: table.processOf(ordinals),
     cgroup: table.cgroupOf(ordinals, 2, '/'),
     gap: table.gapOf(ordinals),

@@ -31,7 +31,7 @@ async function purgeOnce() {
 }
 
 function statsOf(name, { figures, notes }) {
-  return { allocator: name, ...table.allocatorOf(figures), notes };
+  return table.statsOf(name, figures, notes);
 }
 
 function purgeWithoutAddon(name) {

@@ -2,10 +2,12 @@
 // The synchronous readings.
 
 const { allocator } = require('./allocator.js');
-const { countResources, readV8 } = require('./isolate.js');
 const { addon, why } = require('./native.js');
-const { readOptions } = require('./options.js');
 const table = require('./table.js');
+
+// Loaded when first needed: requiring heapgap must not slow down a service's start.
+let isolate;
+let readOptions;
 
 const MAX_AGE_MS = {
   default: 0,
@@ -17,6 +19,15 @@ const RESOURCES = {
   check: (value) => typeof value === 'boolean',
   expected: 'a boolean',
 };
+const STATS_OPTIONS = { maxAgeMs: MAX_AGE_MS };
+const SNAPSHOT_OPTIONS = { maxAgeMs: MAX_AGE_MS, resources: RESOURCES };
+const DEFAULTS = { maxAgeMs: 0, resources: undefined };
+
+function settings(spec, given, caller) {
+  if (given === undefined) return DEFAULTS;
+  readOptions ??= require('./options.js').readOptions;
+  return readOptions(spec, given, caller);
+}
 
 /** One table for all readings: each is emptied into an object before the next. */
 const slots = table.emptySlots();
@@ -39,29 +50,30 @@ function remember(read) {
   };
 }
 
-let name;
+let live;
 
 function stats(options) {
-  const maxAgeMs =
-    options === undefined ? 0 : readOptions({ maxAgeMs: MAX_AGE_MS }, options, 'stats').maxAgeMs;
-  name ??= allocator().name;
+  const { maxAgeMs } = settings(STATS_OPTIONS, options, 'stats');
+  live ??= allocator();
   if (!addon) return statsWithoutAddon();
   const { notes } = statsLabels(addon.readStats(slots, maxAgeMs));
   refreshIfOverdue();
-  return { allocator: name, ...table.allocatorOf(slots), notes };
+  return table.statsOf(live.name, slots, notes);
 }
 
 function statsWithoutAddon() {
-  const figures = table.allocatorOf(slots);
-  return { allocator: name, ...figures, notes: explainNulls(figures, '') };
+  const figures = table.statsOf(live.name, slots, []);
+  figures.notes = explainNulls(figures, '');
+  return figures;
 }
 
-function snapshot(options = {}) {
-  const spec = { maxAgeMs: MAX_AGE_MS, resources: RESOURCES };
-  const { maxAgeMs, resources } = readOptions(spec, options, 'snapshot');
+function snapshot(options) {
+  const { maxAgeMs, resources } = settings(SNAPSHOT_OPTIONS, options, 'snapshot');
+  isolate ??= require('./isolate.js');
+  live ??= allocator();
   const memory = process.memoryUsage();
-  const v8 = readV8(memory);
-  const counts = resources === false ? null : countResources(resources);
+  const v8 = isolate.readV8(memory);
+  const counts = resources === false ? null : isolate.countResources(resources);
   const native = addon ? readNative(maxAgeMs, v8) : readWithoutAddon(memory, v8);
   return {
     time: Date.now(),
@@ -81,7 +93,7 @@ function readNative(maxAgeMs, v8) {
   refreshIfOverdue();
   return {
     process: table.processOf(slots),
-    allocator: identified(table.allocatorOf(slots)),
+    allocator: table.allocatorOf(live, slots),
     cgroup: table.cgroupOf(slots, labels.cgroupVersion, labels.cgroupPath),
     gap: table.gapOf(slots),
     notes: labels.notes,
@@ -89,12 +101,12 @@ function readNative(maxAgeMs, v8) {
 }
 
 function readWithoutAddon(memory, v8) {
-  const figures = table.allocatorOf(slots);
+  const figures = table.allocatorOf(live, slots);
   const proc = { ...table.processOf(slots), rss: memory.rss };
   const cgroup = table.cgroupOf(slots, null, null);
   return {
     process: proc,
-    allocator: identified(figures),
+    allocator: figures,
     cgroup,
     gap: memory.rss - v8.heapPhysical,
     notes: [
@@ -103,11 +115,6 @@ function readWithoutAddon(memory, v8) {
       ...explainNulls(cgroup, 'cgroup.'),
     ],
   };
-}
-
-function identified(figures) {
-  const { name, version, library } = allocator();
-  return { name, version, library, ...figures };
 }
 
 function explainNulls(figures, prefix) {

@@ -67,7 +67,7 @@ const BUSY = [
 
 /** The load goes down to this, with which V8 gets to collect what the busy time left behind. */
 const CALM = [
-  { connections: 2, rate: 20, requests: login(1200) },
+  { connections: 4, rate: 20, requests: login(1200) },
   { connections: 1, rate: 6, requests: [upload(700)] },
   { connections: 1, rate: 4, requests: [{ path: '/gateway' }] },
   { connections: 1, rate: 8, requests: [{ path: '/resolve' }] },

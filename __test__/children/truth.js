@@ -33,7 +33,7 @@ async function main() {
   const truth = kernel();
   const isJemalloc = heapgap.allocator().name === 'jemalloc';
   const { printout, stats } = isJemalloc ? await addon.printout() : {};
-  const ours = stats && table.allocatorOf(stats.figures);
+  const ours = stats && table.allocatorOf({}, stats.figures);
   const result = { before, after, snapshot, truth, printout, ours, held: held.length };
   // Node-API hands the printout's integers over as BigInt.
   const plain = (_, value) => (typeof value === 'bigint' ? Number(value) : value);

@@ -1,1 +1,46 @@
+//! Floors for `npm run bench:read`: what the kernel and the allocator cost when nothing is in the way.
+//! Compiled with the feature `bench` only.
 
+use std::fs::File;
+use std::hint::black_box;
+use std::os::unix::fs::FileExt;
+use std::time::Instant;
+
+use napi_derive::napi;
+
+use crate::sources::{jemalloc, process};
+
+/// Microseconds that one call of `work` takes on average.
+fn micros(iterations: u32, mut work: impl FnMut()) -> f64 {
+    let started = Instant::now();
+    for _ in 0..iterations {
+        work();
+    }
+    started.elapsed().as_secs_f64() * 1e6 / f64::from(iterations)
+}
+
+/// The mallctl calls that one `stats()` makes: an epoch refresh and eleven readings.
+#[napi(catch_unwind)]
+pub fn bare_mallctl(iterations: u32) -> f64 {
+    micros(iterations, || {
+        black_box(jemalloc::now());
+    })
+}
+
+/// A pread of each file in turn, unparsed.
+#[napi(catch_unwind)]
+pub fn bare_preads(files: Vec<String>, iterations: u32) -> f64 {
+    let open: Vec<File> = files.iter().filter_map(|file| File::open(file).ok()).collect();
+    let mut buffer = vec![0; 16 * 1024];
+    micros(iterations, || {
+        for file in &open {
+            let _ = black_box(file.read_at(&mut buffer, 0));
+        }
+    })
+}
+
+/// RSS from /proc/self/statm, which stays open.
+#[napi(catch_unwind)]
+pub fn rss() -> f64 {
+    process::Source::own().rss().map_or(f64::NAN, |rss| rss as f64)
+}

@@ -76,13 +76,23 @@ impl KernelFile {
     }
 }
 
-/// The values of `names` in a text of `name<separator>value` lines, in one pass.
-pub fn values<'a, const N: usize>(text: &'a str, separator: char, names: [&str; N]) -> [Option<&'a str>; N] {
+/// The values of `names` in a text of `name<separator>value` lines, in one pass that ends when all are
+/// found.
+pub fn values<'a, const N: usize>(text: &'a str, separator: u8, names: [&str; N]) -> [Option<&'a str>; N] {
     let mut values = [None; N];
+    let mut missing = N;
     for line in text.lines() {
-        let Some((name, value)) = line.split_once(separator) else { continue };
-        if let Some(index) = names.iter().position(|wanted| *wanted == name) {
-            values[index] = Some(value);
+        // Looking for the separator first settles most lines by a single byte.
+        let is_here =
+            |name: &str| line.as_bytes().get(name.len()) == Some(&separator) && line.starts_with(name);
+        if let Some(index) = names.iter().position(|name| is_here(name))
+            && values[index].is_none()
+        {
+            values[index] = line.get(names[index].len() + 1..);
+            missing -= 1;
+            if missing == 0 {
+                break;
+            }
         }
     }
     values
@@ -95,7 +105,7 @@ mod tests {
     #[test]
     fn a_name_is_not_taken_for_one_that_starts_like_it() {
         let text = "oom 2\noom_kill 1\noom_kill_disable 0\nodd\n";
-        assert_eq!(values(text, ' ', ["oom_kill", "oom", "odd"]), [Some("1"), Some("2"), None]);
+        assert_eq!(values(text, b' ', ["oom_kill", "oom", "odd"]), [Some("1"), Some("2"), None]);
     }
 
     #[test]

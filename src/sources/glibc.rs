@@ -61,7 +61,7 @@ static LAST: Refreshed<Glibc> = Refreshed::new();
 
 /// For the JavaScript thread; see [`Refreshed::sync`].
 pub fn read(max_age: Duration) -> Sample<Glibc> {
-    LAST.sync(max_age, || Duration::ZERO, now)
+    LAST.sync(max_age, now)
 }
 
 /// For other threads.

@@ -42,7 +42,7 @@ static LAST: Refreshed<Jemalloc> = Refreshed::new();
 
 /// For the JavaScript thread; see [`Refreshed::sync`].
 pub fn read(max_age: Duration) -> Sample<Jemalloc> {
-    LAST.sync(max_age, expected_cost, now)
+    LAST.sync(max_age, now)
 }
 
 /// For other threads.
@@ -50,30 +50,11 @@ pub fn refresh() -> Sample<Jemalloc> {
     LAST.refresh(now)
 }
 
-fn now() -> Jemalloc {
+pub(crate) fn now() -> Jemalloc {
     let keys = Keys::cached();
     // Nothing is fresh without it. Should it fail, the figures are those of the last refresh.
     let _ = keys.epoch.map(epoch_mib::advance);
     keys.read()
-}
-
-/// What refreshing takes for one arena in use, at the most that was measured.
-const COST_OF_AN_ARENA: Duration = Duration::from_micros(15);
-
-fn expected_cost() -> Duration {
-    COST_OF_AN_ARENA * arenas_in_use()
-}
-
-/// jemalloc makes room for `narenas` and initialises an arena when a thread first needs it.
-fn arenas_in_use() -> u32 {
-    let count = arenas::narenas::read().unwrap_or(0);
-    let Some(mut mib) = mib::<3>(b"arena.0.initialized\0") else { return count };
-    let initialized = |index: u32| {
-        mib[1] = index as usize;
-        // SAFETY: a C `bool`, read as the byte that it is (jemalloc(3), arena.<i>.initialized).
-        unsafe { raw::read_mib::<u8>(&mib) }.is_ok_and(|byte| byte != 0)
-    };
-    (0..count).map(initialized).filter(|&yes| yes).count() as u32
 }
 
 /// Looked up once: a name costs more than a reading.

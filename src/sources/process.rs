@@ -72,7 +72,7 @@ impl Source {
 /// Reads lines such as `VmRSS:\t   12345 kB` and `Threads:\t7`.
 fn parse_status(text: &str) -> Process {
     const NAMES: [&str; 7] = ["VmRSS", "RssAnon", "RssFile", "RssShmem", "VmHWM", "VmSwap", "Threads"];
-    let values = values(text, ':', NAMES);
+    let values = values(text, b':', NAMES);
     let [rss, anon, file, shmem, peak, swap, threads] = std::array::from_fn(|index| {
         let value = values[index].ok_or(Absent::NoLine(STATUS, NAMES[index]))?;
         parse_value(value).ok_or(Absent::Malformed(STATUS))

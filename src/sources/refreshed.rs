@@ -28,59 +28,45 @@ pub struct Refreshed<T> {
     cost: Mutex<Cost>,
 }
 
-/// The processor time that the last two refreshes took. Time on the clock would count preemption,
-/// which says nothing about the source; and both must have been slow, because a virtual machine's
-/// host can preempt unseen.
-#[derive(Clone, Copy)]
-struct Cost {
-    last: Duration,
-    before: Duration,
+/// What is known of how long a refresh takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cost {
+    /// Within the budget.
+    Quick,
+    /// The last one took too long on the clock. It may only have been preempted: the next one is
+    /// measured in processor time, which costs a system call more.
+    Doubtful,
+    /// Beyond the budget.
+    Slow,
 }
 
 impl Cost {
-    fn fits_sync(self) -> bool {
-        self.last.min(self.before) <= SYNC_BUDGET
+    fn of(taken: Duration, if_slow: Cost) -> Self {
+        if taken > SYNC_BUDGET { if_slow } else { Cost::Quick }
     }
 }
 
 impl<T: Copy> Refreshed<T> {
     /// Nothing was read yet.
     pub const fn new() -> Self {
-        let cost = Cost { last: Duration::ZERO, before: Duration::ZERO };
-        Self { last: Mutex::new(None), cost: Mutex::new(cost) }
+        Self { last: Mutex::new(None), cost: Mutex::new(Cost::Quick) }
     }
 
     /// For the JavaScript thread: a reading at most `max_age` old where that is to be had without
-    /// waiting, else the last one. `expected` is asked before the first refresh only.
-    pub fn sync(
-        &self,
-        max_age: Duration,
-        expected: impl FnOnce() -> Duration,
-        read: impl FnOnce() -> T,
-    ) -> Sample<T> {
-        let last = *lock(&self.last);
-        if let Some(last) = last
-            && !max_age.is_zero()
-            && last.at.elapsed() <= max_age
-        {
+    /// waiting, else the last one.
+    pub fn sync(&self, max_age: Duration, read: impl FnOnce() -> T) -> Sample<T> {
+        let Some(last) = *lock(&self.last) else {
+            // There is nothing else to give, whatever it takes.
+            return self.refresh(read);
+        };
+        if !max_age.is_zero() && last.at.elapsed() <= max_age {
             return last;
         }
-        let free = match self.cost.try_lock() {
-            Ok(cost) => Some(cost),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        };
-        match (free, last) {
-            (Some(cost), Some(last)) if !cost.fits_sync() => Sample { overdue: true, ..last },
-            (Some(cost), Some(_)) => self.refresh_holding(cost, read),
-            (Some(mut cost), None) => {
-                let expected = expected();
-                *cost = Cost { last: expected, before: expected };
-                self.refresh_holding(cost, read)
-            }
-            (None, Some(last)) => Sample { overdue: true, ..last },
-            // The very first refresh is under way in another thread: there is nothing else to give.
-            (None, None) => self.refresh(read),
+        match self.cost.try_lock() {
+            Ok(cost) if *cost != Cost::Slow => self.refresh_holding(cost, read),
+            Err(TryLockError::Poisoned(cost)) => self.refresh_holding(cost.into_inner(), read),
+            // Slow, or under way in another thread.
+            _ => Sample { overdue: true, ..last },
         }
     }
 
@@ -90,11 +76,20 @@ impl<T: Copy> Refreshed<T> {
     }
 
     fn refresh_holding(&self, mut cost: MutexGuard<'_, Cost>, read: impl FnOnce() -> T) -> Sample<T> {
-        let started = thread_time();
-        let value = read();
-        let at = Instant::now();
-        *cost = Cost { last: thread_time().saturating_sub(started), before: cost.last };
-        let sample = Sample { value, at, overdue: false };
+        let (value, next) = match *cost {
+            Cost::Quick => {
+                let started = Instant::now();
+                let value = read();
+                (value, Cost::of(started.elapsed(), Cost::Doubtful))
+            }
+            Cost::Doubtful | Cost::Slow => {
+                let started = thread_time();
+                let value = read();
+                (value, Cost::of(thread_time().saturating_sub(started), Cost::Slow))
+            }
+        };
+        *cost = next;
+        let sample = Sample { value, at: Instant::now(), overdue: false };
         *lock(&self.last) = Some(sample);
         sample
     }
@@ -120,7 +115,6 @@ mod tests {
     use std::thread;
 
     const SLOW: Duration = Duration::from_millis(2);
-    const NO_COST: fn() -> Duration = || Duration::ZERO;
 
     fn slowly(value: u32) -> impl FnOnce() -> u32 {
         move || {
@@ -135,36 +129,36 @@ mod tests {
     #[test]
     fn a_cheap_source_is_read_every_time() {
         let source = Refreshed::new();
-        assert_eq!(source.sync(Duration::ZERO, NO_COST, || 1).value, 1);
-        assert_eq!(source.sync(Duration::ZERO, NO_COST, || 2).value, 2);
+        assert_eq!(source.sync(Duration::ZERO, || 1).value, 1);
+        assert_eq!(source.sync(Duration::ZERO, || 2).value, 2);
     }
 
     #[test]
     fn a_young_reading_is_reused_when_the_caller_allows_it() {
         let source = Refreshed::new();
-        source.sync(Duration::ZERO, NO_COST, || 1);
-        let sample = source.sync(Duration::from_secs(3600), NO_COST, || 2);
+        source.sync(Duration::ZERO, || 1);
+        let sample = source.sync(Duration::from_secs(3600), || 2);
         assert_eq!((sample.value, sample.overdue), (1, false));
     }
 
     #[test]
     fn a_slow_source_is_left_to_other_threads_after_two_slow_refreshes() {
         let source = Refreshed::new();
-        source.sync(Duration::ZERO, NO_COST, slowly(1));
-        source.sync(Duration::ZERO, NO_COST, slowly(2));
-        let sample = source.sync(Duration::ZERO, NO_COST, || 3);
+        source.sync(Duration::ZERO, slowly(1));
+        source.sync(Duration::ZERO, slowly(2));
+        let sample = source.sync(Duration::ZERO, || 3);
         assert_eq!((sample.value, sample.overdue), (2, true));
         assert_eq!(source.refresh(|| 5).value, 5);
-        let sample = source.sync(Duration::ZERO, NO_COST, || 6);
+        let sample = source.sync(Duration::ZERO, || 6);
         assert_eq!((sample.value, sample.overdue), (6, false), "one quick refresh clears it");
     }
 
     #[test]
-    fn a_source_that_is_expected_to_be_slow_is_read_once_and_then_left() {
+    fn a_reading_that_was_only_preempted_does_not_count() {
         let source = Refreshed::new();
-        source.sync(Duration::ZERO, || SLOW, slowly(1));
-        let sample = source.sync(Duration::ZERO, NO_COST, || 2);
-        assert_eq!((sample.value, sample.overdue), (1, true));
+        source.sync(Duration::ZERO, || thread::sleep(SLOW));
+        source.sync(Duration::ZERO, || thread::sleep(SLOW));
+        assert!(!source.sync(Duration::ZERO, || ()).overdue);
     }
 
     #[test]
@@ -182,10 +176,10 @@ mod tests {
                 })
             });
             let _ = inside.recv();
-            let sample = source.sync(Duration::ZERO, NO_COST, || 3);
+            let sample = source.sync(Duration::ZERO, || 3);
             assert_eq!((sample.value, sample.overdue), (1, true));
             let _ = go.send(());
         });
-        assert_eq!(source.sync(Duration::from_secs(3600), NO_COST, || 4).value, 2);
+        assert_eq!(source.sync(Duration::from_secs(3600), || 4).value, 2);
     }
 }

@@ -140,7 +140,7 @@ impl Source {
     /// is read, which takes long on a machine with thousands of groups.
     pub fn read(&self, max_age: Duration) -> Sample<Cgroup> {
         match &self.0 {
-            Ok(groups) => groups.last.sync(max_age, || Duration::ZERO, || groups.read()),
+            Ok(groups) => groups.last.sync(max_age, || groups.read()),
             Err(reason) => Sample { value: Cgroup::absent(*reason), at: Instant::now(), overdue: false },
         }
     }

@@ -23,7 +23,7 @@ fn finite(bytes: u64, name: &'static str) -> Figure {
 
 /// The value of `key` in a file of `key value` lines.
 pub fn line(text: &str, key: &'static str, name: &'static str) -> Figure {
-    let [value] = values(text, ' ', [key]);
+    let [value] = values(text, b' ', [key]);
     decimal(value, key, name)
 }
 
@@ -58,7 +58,7 @@ pub fn stat(text: &str, version: Version) -> Stat {
     const V1: [&str; 3] = ["total_active_file", "total_inactive_file", LIMIT];
     const V2: [&str; 3] = ["active_file", "inactive_file", "slab_reclaimable"];
     let names = if version == Version::V1 { V1 } else { V2 };
-    let found = values(text, ' ', names);
+    let found = values(text, b' ', names);
     let number = |index: usize| decimal(found[index], names[index], STAT);
     let sum = |count: usize| {
         (0..count).try_fold(0u64, |sum, index| sum.checked_add(number(index)?).ok_or(Absent::Malformed(STAT)))
