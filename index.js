@@ -1,14 +1,10 @@
 'use strict';
 
-const { allocator } = require('./lib/allocator.js');
+const { allocator } = require('./lib/native.js');
+const { purge } = require('./lib/purge.js');
 const { freshSnapshot, snapshot, stats } = require('./lib/read.js');
 
-// The rest is loaded when first called: requiring heapgap must not slow down a service's start.
-
-function purge() {
-  return require('./lib/purge.js').purge();
-}
-
+/** Loaded when first called: it needs node:crypto, which takes as long as all the rest. */
 function route(options) {
   const { createRoute } = require('./lib/route.js');
   return createRoute({ snapshot: freshSnapshot, purge })(options);

@@ -29,9 +29,6 @@ function readV8(memory) {
   };
 }
 
-/** The heap's pages in physical memory, in bytes. */
-const heapPhysical = () => v8.getHeapStatistics().total_physical_size;
-
 /** What Node.js takes to list its resources is 0.1 to 1 µs each: under this many it is harmless. */
 const FEW_RESOURCES = 1000;
 const BUDGET_MS = 1;
@@ -51,4 +48,4 @@ function countResources(force) {
   return counts;
 }
 
-module.exports = { countResources, heapPhysical, readV8 };
+module.exports = { countResources, readV8 };

@@ -1,6 +1,6 @@
 'use strict';
-// Loads the addon. A service must not fail to start because of its memory probe, so a missing addon
-// is remembered, not thrown.
+// Loads the addon, and asks it who serves malloc. A service must not fail to start because of its
+// memory probe, so a missing addon is remembered, not thrown.
 
 const NAMES = ['gnu', 'musl'].map((libc) => `${process.platform}-${process.arch}-${libc}`);
 
@@ -35,4 +35,31 @@ function explain(reasons) {
   );
 }
 
-module.exports = load();
+const { addon, why } = load();
+
+/**
+ * Asked at once and once: a process cannot change its allocator, and what proves glibc live walks its
+ * free chunks, of which there are fewest at the start.
+ */
+const known = addon ? fromAddon(addon.allocator()) : unknown();
+
+/** Who serves `malloc`. */
+function allocator() {
+  return { ...known, evidence: [...known.evidence], capabilities: { ...known.capabilities } };
+}
+
+function fromAddon({ stats, purge, ...rest }) {
+  return { ...rest, capabilities: { stats, purge } };
+}
+
+function unknown() {
+  return {
+    name: 'unknown',
+    version: null,
+    library: null,
+    evidence: [why],
+    capabilities: { stats: false, purge: false },
+  };
+}
+
+module.exports = { addon, allocator, why };

@@ -1,9 +1,6 @@
 'use strict';
 
-const { allocator } = require('./allocator.js');
-const { ERR_HEAPGAP_INTERNAL } = require('./errors.js');
-const { heapPhysical } = require('./isolate.js');
-const { addon, why } = require('./native.js');
+const { addon, allocator, why } = require('./native.js');
 const table = require('./table.js');
 
 let running = null;
@@ -20,27 +17,19 @@ async function purgeOnce() {
   const { name } = allocator();
   if (!addon) return purgeWithoutAddon(name);
   try {
-    const { before, after, ...report } = await addon.purge(heapPhysical());
-    const stats = { before: statsOf(name, before), after: statsOf(name, after) };
-    return { allocator: name, ...report, stats };
+    const { before, after, ...report } = await addon.purge(process.memoryUsage().heapTotal);
+    const statsOf = ({ figures, notes }) => table.statsOf(name, figures, notes);
+    return { allocator: name, ...report, stats: { before: statsOf(before), after: statsOf(after) } };
   } catch (error) {
     // napi-rs gives a rejection one of its own codes.
-    if (!String(error.code).startsWith('ERR_HEAPGAP_')) error.code = ERR_HEAPGAP_INTERNAL;
+    if (!String(error.code).startsWith('ERR_HEAPGAP_')) error.code = 'ERR_HEAPGAP_INTERNAL';
     throw error;
   }
 }
 
-function statsOf(name, { figures, notes }) {
-  return table.statsOf(name, figures, notes);
-}
-
 function purgeWithoutAddon(name) {
   const rss = process.memoryUsage.rss();
-  const stats = {
-    allocator: name,
-    ...table.allocatorOf(table.emptySlots()),
-    notes: [{ field: '*', reason: why }],
-  };
+  const stats = table.statsOf(name, table.emptySlots(), [{ field: '*', reason: why }]);
   return {
     allocator: name,
     method: null,

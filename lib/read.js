@@ -1,8 +1,7 @@
 'use strict';
 // The synchronous readings.
 
-const { allocator } = require('./allocator.js');
-const { addon, why } = require('./native.js');
+const { addon, allocator, why } = require('./native.js');
 const table = require('./table.js');
 
 // Loaded when first needed: requiring heapgap must not slow down a service's start.

@@ -21,6 +21,14 @@ const IDLE_MS = 1_500;
 const SETTLE_MS = 10_000;
 const NEWS_MS = process.stderr.isTTY ? 0 : 5_000;
 
+const BURSTS = [
+  { strength: 1, seconds: 6 },
+  { strength: 1.6, seconds: 6 },
+  { strength: 0.5, seconds: 5 },
+  { strength: 1.8, seconds: 6 },
+  { strength: 0.6, seconds: 5 },
+];
+
 const JSON_BODY = { 'content-type': 'application/json' };
 const RAW_BODY = { 'content-type': 'application/octet-stream' };
 
@@ -57,29 +65,12 @@ function upload(kilobytes) {
   return { method: 'POST', path: '/uploads', headers: RAW_BODY, body };
 }
 
-/** Kinds of requests: `connections`, each of which sends `rate` requests a second. */
-const BUSY = [
+/** What a burst of strength 1 sends: `connections`, each with `rate` requests a second. */
+const LOAD = [
   { connections: 10, rate: 3, requests: [150, 500, 1200].flatMap(login) },
   { connections: 20, rate: 1, requests: [200, 700, 1600].map(upload) },
   { connections: 10, rate: 1, requests: [{ path: '/gateway' }] },
   { connections: 10, rate: 2, requests: [{ path: '/resolve' }] },
-];
-
-/** The load goes down to this, with which V8 gets to collect what the busy time left behind. */
-const CALM = [
-  { connections: 4, rate: 20, requests: login(1200) },
-  { connections: 1, rate: 6, requests: [upload(700)] },
-  { connections: 1, rate: 4, requests: [{ path: '/gateway' }] },
-  { connections: 1, rate: 8, requests: [{ path: '/resolve' }] },
-];
-
-/** `strength` multiplies the connections. */
-const BURSTS = [
-  { kinds: BUSY, strength: 1, seconds: 6 },
-  { kinds: BUSY, strength: 1.6, seconds: 6 },
-  { kinds: BUSY, strength: 0.5, seconds: 5 },
-  { kinds: BUSY, strength: 1.8, seconds: 6 },
-  { kinds: CALM, strength: 1, seconds: 9 },
 ];
 
 /** The news of the run, on stderr: one line that changes on a terminal, else one now and then. */
@@ -176,7 +167,7 @@ async function request(method, url) {
   }
   const body = await response.text();
   if (!response.ok) throw new Error(`${method} ${url} answered ${response.status}: ${body}`);
-  return JSON.parse(body);
+  return body && JSON.parse(body);
 }
 
 /** Sends one kind of request at its rate until each of them is answered. */
@@ -204,8 +195,8 @@ async function sendKind(service, { connections, rate, requests }, { strength, se
 
 /** All kinds at once. Each sends at its own moment of the second, or they would beat as one. */
 async function sendBurst(service, burst, tally) {
-  const sending = burst.kinds.map(async (kind, i) => {
-    await sleep((i * 1000) / burst.kinds.length);
+  const sending = LOAD.map(async (kind, i) => {
+    await sleep((i * 1000) / LOAD.length);
     await sendKind(service, kind, burst, tally);
   });
   await Promise.all(sending);
@@ -241,6 +232,7 @@ async function measure(service, title, tally) {
   };
   const done = () => `${title}, ${phase}, ${tally.latencies.length} requests`;
   const peak = await watch(service, load(), done);
+  await request('POST', new URL('/gc', service.url));
   await watch(service, sleep(SETTLE_MS), () => `${title}, after the load`);
   const after = await request('GET', service.memory);
   const purge = await request('POST', `${service.memory}/purge`);
@@ -339,10 +331,11 @@ function libcAllocator() {
 
 async function main() {
   const libc = libcAllocator();
-  const first = await runService(`1/2 ${libc}`, [SERVER], libc);
+  const service = ['--expose-gc', SERVER];
+  const first = await runService(`1/2 ${libc}`, service, libc);
   const second = await runService(
     '2/2 heapgap run',
-    [CLI, 'run', '--', 'node', SERVER],
+    [CLI, 'run', '--', 'node', ...service],
     'jemalloc',
   );
   progress.clear();

@@ -18,7 +18,7 @@ const HOST = process.env.HOST || '127.0.0.1';
 const PORT = Number(process.env.PORT ?? 3000);
 const PURGE_AFTER_BURST = process.env.PURGE_AFTER_BURST !== '0';
 
-const SESSIONS = 400;
+const SESSIONS = 1000;
 const BURST_REQUESTS = 50;
 const CALM_MS = 2000;
 
@@ -151,6 +151,14 @@ function createApp({ upstream, agent }) {
   app.get('/resolve', async (_req, res) => {
     res.json(await dns.lookup('localhost', { all: true }));
   });
+
+  // Buffers that V8 has not collected yet are allocated memory: no purge can give them back.
+  if (globalThis.gc) {
+    app.post('/gc', (_req, res) => {
+      globalThis.gc();
+      res.sendStatus(204);
+    });
+  }
 
   return app;
 }

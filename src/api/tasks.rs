@@ -23,11 +23,11 @@ pub fn purge(env: &Env, v8_resident: f64) -> napi::Result<Object<'_>, Code> {
     )
 }
 
-/// Refreshes what synchronous readings may have had to reuse, whatever it takes.
+/// Refreshes what synchronous readings may have had to reuse.
 #[napi(catch_unwind, ts_return_type = "Promise<void>")]
 pub fn refresh(env: &Env) -> napi::Result<Object<'_>, Code> {
     let work = || {
-        snapshot::refresh();
+        snapshot::refresh_if_due();
         Ok(())
     };
     spawn(env, "heapgap-refresh", work, |()| ())

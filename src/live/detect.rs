@@ -4,10 +4,11 @@ use std::ffi::{c_char, c_int, c_void};
 use std::hint::black_box;
 use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use super::forward::{self, EntryPoints, Mallctl};
 use super::symbols;
-use crate::sources::glibc;
+use crate::sources::{glibc, jemalloc};
 
 /// The allocators that heapgap tells apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +81,7 @@ struct Proven {
 
 fn detect() -> Allocator {
     let mut evidence = Vec::new();
-    let probes = [jemalloc, tcmalloc, mimalloc, asan, glibc, musl];
+    let probes = [live_jemalloc, live_tcmalloc, live_mimalloc, live_asan, live_glibc, live_musl];
     let proven = probes.iter().find_map(|probe| probe(&mut evidence));
     let library = symbols::find(c"malloc_usable_size").and_then(symbols::library_of);
     if let Some(library) = &library {
@@ -111,7 +112,7 @@ fn with_block<T>(look: impl FnOnce(NonNull<c_void>) -> T) -> Option<T> {
     Some(seen)
 }
 
-fn jemalloc(evidence: &mut Vec<String>) -> Option<Proven> {
+fn live_jemalloc(evidence: &mut Vec<String>) -> Option<Proven> {
     let entry_points = EntryPoints::find()?;
     let live = jemalloc_counts_our_block(entry_points.mallctl, evidence)
         .or_else(|| jemalloc_owns_our_block(entry_points.mallctl, evidence))
@@ -121,6 +122,8 @@ fn jemalloc(evidence: &mut Vec<String>) -> Option<Proven> {
         return None;
     }
     forward::bind(entry_points);
+    // The first refresh is the slowest: jemalloc makes room for the statistics of each arena.
+    jemalloc::refresh();
     // tikv-jemalloc-ctl keeps the terminating null.
     let version = tikv_jemalloc_ctl::version::read().ok();
     let version = version.map(|text| text.trim_end_matches('\0').to_owned());
@@ -170,7 +173,7 @@ fn jemalloc_owns_our_block(mallctl: Mallctl, evidence: &mut Vec<String>) -> Opti
     Some(owned)
 }
 
-fn tcmalloc(evidence: &mut Vec<String>) -> Option<Proven> {
+fn live_tcmalloc(evidence: &mut Vec<String>) -> Option<Proven> {
     type Ownership = unsafe extern "C" fn(*const c_void) -> c_int;
     // gperftools/malloc_extension_c.h: MallocExtension_kOwned.
     const OWNED: c_int = 1;
@@ -192,7 +195,7 @@ fn tcmalloc_version() -> Option<String> {
     symbols::string_at(text).map(|text| text.trim_start_matches("gperftools ").to_owned())
 }
 
-fn mimalloc(evidence: &mut Vec<String>) -> Option<Proven> {
+fn live_mimalloc(evidence: &mut Vec<String>) -> Option<Proven> {
     // A C `bool`, so only the low byte of the register means something.
     type InHeap = unsafe extern "C" fn(*const c_void) -> bool;
     // SAFETY: the type is that of mimalloc.h.
@@ -219,33 +222,54 @@ fn format_mimalloc_version(number: c_int) -> String {
     format!("{}.{}.{}", number / (base * base), number / base % base, number % base)
 }
 
-fn asan(evidence: &mut Vec<String>) -> Option<Proven> {
+fn live_asan(evidence: &mut Vec<String>) -> Option<Proven> {
     symbols::find(c"__asan_init")?;
     evidence.push("AddressSanitizer is loaded (__asan_init) and replaces malloc".into());
     Some(Proven { kind: Kind::Asan, version: None })
 }
 
-/// Other threads allocate too: one exact match in a few tries is proof enough, and under any
-/// other allocator glibc's own counter never moves at all.
-const GLIBC_TRIES: usize = 16;
-
-fn glibc(evidence: &mut Vec<String>) -> Option<Proven> {
+fn live_glibc(evidence: &mut Vec<String>) -> Option<Proven> {
     type Version = unsafe extern "C" fn() -> *const c_char;
     // SAFETY: the type is that of gnu/libc-version.h.
     let version: Version = unsafe { symbols::function(c"gnu_get_libc_version") }?;
-    // SAFETY: it takes nothing and returns a static string.
-    let version = symbols::string_at(unsafe { version() });
-    let used = || glibc::mallinfo().map(|counters| counters.used());
-    let moved = (0..GLIBC_TRIES).any(|_| {
-        let Some(before) = used() else { return false };
-        with_block(|_| used()).flatten().is_some_and(|after| is_one_block(before, after))
-    });
-    if !moved {
-        evidence.push(format!("malloc({PROBE_SIZE}) did not move glibc's mallinfo: it serves nothing"));
+    let own = symbols::find(c"gnu_get_libc_version").and_then(symbols::library_of);
+    if own != symbols::find(c"malloc_usable_size").and_then(symbols::library_of) {
         return None;
     }
-    evidence.push(format!("malloc({PROBE_SIZE}) moved glibc's mallinfo by one chunk"));
+    if !glibc_counts_our_block(evidence) {
+        evidence.push("glibc does not serve malloc".into());
+        return None;
+    }
+    // SAFETY: it takes nothing and returns a static string.
+    let version = symbols::string_at(unsafe { version() });
     Some(Proven { kind: Kind::Glibc, version })
+}
+
+/// Allocates until glibc's counter has moved by exactly one chunk: other threads allocate as well, so
+/// one try may not be enough. Where glibc serves nothing the counter never moves at all.
+fn glibc_counts_our_block(evidence: &mut Vec<String>) -> bool {
+    // The counters walk every free chunk: in a process that has a million, one try is all there is.
+    const PATIENCE: Duration = Duration::from_millis(5);
+    let used = || glibc::probe().allocated.ok();
+    let started = Instant::now();
+    let mut busy = false;
+    while started.elapsed() < PATIENCE {
+        let (Some(before), Some(after)) = (used(), with_block(|_| used()).flatten()) else {
+            evidence.push("glibc's counters cannot be read here".into());
+            return true;
+        };
+        if is_one_block(before, after) {
+            evidence.push(format!("malloc({PROBE_SIZE}) moved glibc's mallinfo by one chunk"));
+            return true;
+        }
+        if before == after {
+            evidence.push(format!("malloc({PROBE_SIZE}) did not move glibc's mallinfo"));
+            return false;
+        }
+        busy = true;
+    }
+    evidence.push("glibc's mallinfo moves, too busily to see one chunk in it".into());
+    busy
 }
 
 /// A chunk is the request and one header word, rounded up to 16 bytes; it may take over a
@@ -254,7 +278,7 @@ fn is_one_block(before: u64, after: u64) -> bool {
     (PROBE_SIZE as u64..PROBE_SIZE as u64 + 64).contains(&after.wrapping_sub(before))
 }
 
-fn musl(evidence: &mut Vec<String>) -> Option<Proven> {
+fn live_musl(evidence: &mut Vec<String>) -> Option<Proven> {
     let library = symbols::find(c"malloc_usable_size").and_then(symbols::library_of)?;
     if !is_musl(&library) {
         return None;

@@ -37,10 +37,10 @@ pub fn take(max_age: Duration, v8_resident: u64) -> Snapshot {
     }
 }
 
-/// For other threads: refreshes what [`take`] may have had to reuse, whatever it takes.
-pub fn refresh() {
-    Stats::refresh();
-    cgroup::Source::own().refresh();
+/// For other threads: refreshes what [`take`] may have had to reuse.
+pub fn refresh_if_due() {
+    Stats::refresh_if_due();
+    cgroup::Source::own().refresh_if_due();
 }
 
 fn gap(rss: Figure, v8_resident: u64) -> Result<i64, Absent> {

@@ -30,7 +30,7 @@ pub struct Stats {
     pub background_threads: Figure,
     /// When the allocator was read; `None` where it cannot be.
     pub at: Option<Instant>,
-    /// The caller asked for fresher figures than a synchronous call may get.
+    /// Older than the caller asked for, and due for a refresh in another thread.
     pub overdue: bool,
 }
 
@@ -44,7 +44,15 @@ impl Stats {
         }
     }
 
-    /// For other threads: fresh figures, whatever it takes.
+    /// For other threads: fresh figures where the source need not rest.
+    pub fn refresh_if_due() -> Self {
+        match allocator().kind {
+            Kind::Jemalloc => jemalloc::refresh_if_due().into(),
+            _ => Self::refresh(),
+        }
+    }
+
+    /// For other threads: fresh figures, but for glibc's where it must rest.
     pub fn refresh() -> Self {
         match allocator().kind {
             Kind::Jemalloc => jemalloc::refresh().into(),

@@ -61,12 +61,17 @@ static LAST: Refreshed<Glibc> = Refreshed::new();
 
 /// For the JavaScript thread; see [`Refreshed::sync`].
 pub fn read(max_age: Duration) -> Sample<Glibc> {
-    LAST.sync(max_age, now)
+    LAST.sync(max_age, || Duration::ZERO, now)
 }
 
-/// For other threads.
+/// For other threads; rests where it has proved to be slow, because it stalls those that allocate.
 pub fn refresh() -> Sample<Glibc> {
-    LAST.refresh(now)
+    LAST.refresh_if_due(now)
+}
+
+/// A reading for the probe that finds out whether glibc serves `malloc`.
+pub fn probe() -> Glibc {
+    LAST.refresh(now).value
 }
 
 fn now() -> Glibc {
@@ -105,25 +110,15 @@ fn widen(info: Mallinfo<c_int>, writable: Figure) -> Result<Mallinfo<u64>, Absen
 
 /// glibc's counters, as its version has them.
 #[derive(Clone, Copy, Debug)]
-pub enum Counters {
+enum Counters {
     /// `mallinfo2`.
     Wide(Mallinfo<u64>),
     /// `mallinfo`.
     Narrow(Mallinfo<c_int>),
 }
 
-impl Counters {
-    /// Bytes in chunks in use, wrapped to 32 bits where glibc wraps it.
-    pub fn used(&self) -> u64 {
-        match self {
-            Counters::Wide(info) => info.uordblks,
-            Counters::Narrow(info) => u64::from(info.uordblks as u32),
-        }
-    }
-}
-
 /// Asks glibc, whether or not it serves `malloc`: where it does not, the counters stand still.
-pub fn mallinfo() -> Option<Counters> {
+fn mallinfo() -> Option<Counters> {
     type Wide = unsafe extern "C" fn() -> Mallinfo<u64>;
     type Narrow = unsafe extern "C" fn() -> Mallinfo<c_int>;
     // SAFETY: both types are those of malloc.h on 64-bit Linux, and neither function takes anything.

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tikv_jemalloc_ctl::{arenas, epoch, epoch_mib, raw, stats, stats_print};
 
 use super::refreshed::{Refreshed, Sample};
-use super::{Absent, Figure};
+use super::{Absent, Figure, process};
 
 /// One reading. Bytes, except the two counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,10 +42,15 @@ static LAST: Refreshed<Jemalloc> = Refreshed::new();
 
 /// For the JavaScript thread; see [`Refreshed::sync`].
 pub fn read(max_age: Duration) -> Sample<Jemalloc> {
-    LAST.sync(max_age, now)
+    LAST.sync(max_age, expected_cost, now)
 }
 
-/// For other threads.
+/// For other threads; rests where it has proved to be slow.
+pub fn refresh_if_due() -> Sample<Jemalloc> {
+    LAST.refresh_if_due(now)
+}
+
+/// For other threads: fresh figures, whatever it takes.
 pub fn refresh() -> Sample<Jemalloc> {
     LAST.refresh(now)
 }
@@ -55,6 +60,37 @@ pub(crate) fn now() -> Jemalloc {
     // Nothing is fresh without it. Should it fail, the figures are those of the last refresh.
     let _ = keys.epoch.map(epoch_mib::advance);
     keys.read()
+}
+
+/// What a refresh takes for an arena in use, and for one that it meets for the first time, whose
+/// statistics it has to make room for. Measured, and rounded up.
+const COST_OF_AN_ARENA: Duration = Duration::from_micros(10);
+const COST_OF_A_NEW_ARENA: Duration = Duration::from_micros(40);
+
+/// With as many arenas as this, a refresh is quick even when all are in use and new.
+const FEW_ARENAS: u32 = 16;
+
+/// jemalloc makes room for four arenas a CPU, and puts one to use when a thread first needs it. Which
+/// are in use it tells as of the last refresh; since then, each thread may have taken one.
+fn expected_cost() -> Duration {
+    let count = Keys::cached().narenas.and_then(|key| key.read().ok()).unwrap_or(0);
+    if count <= FEW_ARENAS {
+        return Duration::ZERO;
+    }
+    let known = arenas_in_use(count);
+    let threads = process::Source::own().read().threads.unwrap_or(0);
+    let new = u32::try_from(threads).unwrap_or(count).min(count).saturating_sub(known);
+    COST_OF_AN_ARENA * known + COST_OF_A_NEW_ARENA * new
+}
+
+fn arenas_in_use(count: u32) -> u32 {
+    let Some(mut mib) = Keys::cached().initialized else { return count };
+    let is_in_use = |&index: &u32| {
+        mib[1] = index as usize;
+        // SAFETY: a C `bool`, read as the byte that it is (jemalloc(3), arena.<i>.initialized).
+        unsafe { raw::read_mib::<u8>(&mib) }.is_ok_and(|byte| byte != 0)
+    };
+    (0..count).filter(is_in_use).count() as u32
 }
 
 /// Looked up once: a name costs more than a reading.
@@ -67,6 +103,8 @@ struct Keys {
     mapped: Option<stats::mapped_mib>,
     retained: Option<stats::retained_mib>,
     narenas: Option<arenas::narenas_mib>,
+    /// Of arena 0; the index is to be replaced.
+    initialized: Option<[usize; 3]>,
     dirty_pages: Option<[usize; 4]>,
     muzzy_pages: Option<[usize; 4]>,
     thread_caches: Option<[usize; 4]>,
@@ -91,6 +129,7 @@ impl Keys {
             mapped: stats::mapped::mib().ok(),
             retained: stats::retained::mib().ok(),
             narenas: arenas::narenas::mib().ok(),
+            initialized: mib(b"arena.0.initialized\0"),
             // 4096 is MALLCTL_ARENAS_ALL: the arenas merged.
             dirty_pages: mib(b"stats.arenas.4096.pdirty\0"),
             muzzy_pages: mib(b"stats.arenas.4096.pmuzzy\0"),

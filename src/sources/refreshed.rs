@@ -1,14 +1,18 @@
 //! A reading that is costly to refresh: kept with its time, and refreshed where that is harmless.
 //!
-//! Refreshing jemalloc's epoch takes milliseconds at hundreds of arenas, and glibc's `mallinfo2`
-//! walks every free chunk. The JavaScript thread must not wait that long, so a synchronous caller
-//! gets the last reading where a refresh has proved to be slow, or is under way in another thread.
+//! Refreshing jemalloc's epoch takes milliseconds at hundreds of arenas. glibc's `mallinfo2` walks
+//! every free chunk, 100 ms for a million of them, and holds the arenas' locks, so that it stalls
+//! whoever allocates, whichever thread it runs on. Where refreshing has proved to be slow, synchronous
+//! callers get the last reading, and other threads refresh no more than a thousandth of the time.
 
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
-/// What a synchronous refresh may take. Beyond it, only [`Refreshed::refresh`] refreshes.
+/// What a synchronous refresh may take.
 const SYNC_BUDGET: Duration = Duration::from_millis(1);
+
+/// A slow source rests this many times as long as its refresh took.
+const REST: u32 = 1000;
 
 /// A reading and when it was made.
 #[derive(Clone, Copy, Debug)]
@@ -17,7 +21,7 @@ pub struct Sample<T> {
     pub value: T,
     /// When.
     pub at: Instant,
-    /// The caller asked for fresher figures than a synchronous call may get.
+    /// It is older than the caller asked for, and due for a refresh in another thread.
     pub overdue: bool,
 }
 
@@ -36,13 +40,25 @@ enum Cost {
     /// The last one took too long on the clock. It may only have been preempted: the next one is
     /// measured in processor time, which costs a system call more.
     Doubtful,
-    /// Beyond the budget.
-    Slow,
+    /// Beyond the budget: this long.
+    Slow(Duration),
 }
 
 impl Cost {
-    fn of(taken: Duration, if_slow: Cost) -> Self {
-        if taken > SYNC_BUDGET { if_slow } else { Cost::Quick }
+    fn on_the_clock(taken: Duration) -> Self {
+        if taken > SYNC_BUDGET { Cost::Doubtful } else { Cost::Quick }
+    }
+
+    fn in_processor_time(taken: Duration) -> Self {
+        if taken > SYNC_BUDGET { Cost::Slow(taken) } else { Cost::Quick }
+    }
+
+    /// Whether a reading of this age may be followed by another.
+    fn is_due(self, age: Duration) -> bool {
+        match self {
+            Cost::Slow(taken) => age > taken * REST,
+            _ => true,
+        }
     }
 }
 
@@ -53,8 +69,14 @@ impl<T: Copy> Refreshed<T> {
     }
 
     /// For the JavaScript thread: a reading at most `max_age` old where that is to be had without
-    /// waiting, else the last one.
-    pub fn sync(&self, max_age: Duration, read: impl FnOnce() -> T) -> Sample<T> {
+    /// waiting, else the last one. `expected` is what a refresh will take at the most, where that is
+    /// known beforehand.
+    pub fn sync(
+        &self,
+        max_age: Duration,
+        expected: impl FnOnce() -> Duration,
+        read: impl FnOnce() -> T,
+    ) -> Sample<T> {
         let Some(last) = *lock(&self.last) else {
             // There is nothing else to give, whatever it takes.
             return self.refresh(read);
@@ -63,10 +85,29 @@ impl<T: Copy> Refreshed<T> {
             return last;
         }
         match self.cost.try_lock() {
-            Ok(cost) if *cost != Cost::Slow => self.refresh_holding(cost, read),
+            Ok(mut cost) => {
+                if !matches!(*cost, Cost::Slow(_)) {
+                    let expected = expected();
+                    if expected <= SYNC_BUDGET {
+                        return self.refresh_holding(cost, read);
+                    }
+                    *cost = Cost::Slow(expected);
+                }
+                Sample { overdue: cost.is_due(last.at.elapsed()), ..last }
+            }
             Err(TryLockError::Poisoned(cost)) => self.refresh_holding(cost.into_inner(), read),
-            // Slow, or under way in another thread.
-            _ => Sample { overdue: true, ..last },
+            // Under way in another thread.
+            Err(TryLockError::WouldBlock) => Sample { overdue: true, ..last },
+        }
+    }
+
+    /// For other threads: a fresh reading, or the last one where the source is slow and must rest.
+    pub fn refresh_if_due(&self, read: impl FnOnce() -> T) -> Sample<T> {
+        let cost = lock(&self.cost);
+        let last = *lock(&self.last);
+        match last {
+            Some(last) if !cost.is_due(last.at.elapsed()) => last,
+            _ => self.refresh_holding(cost, read),
         }
     }
 
@@ -80,12 +121,12 @@ impl<T: Copy> Refreshed<T> {
             Cost::Quick => {
                 let started = Instant::now();
                 let value = read();
-                (value, Cost::of(started.elapsed(), Cost::Doubtful))
+                (value, Cost::on_the_clock(started.elapsed()))
             }
-            Cost::Doubtful | Cost::Slow => {
+            Cost::Doubtful | Cost::Slow(_) => {
                 let started = thread_time();
                 let value = read();
-                (value, Cost::of(thread_time().saturating_sub(started), Cost::Slow))
+                (value, Cost::in_processor_time(thread_time().saturating_sub(started)))
             }
         };
         *cost = next;
@@ -115,6 +156,7 @@ mod tests {
     use std::thread;
 
     const SLOW: Duration = Duration::from_millis(2);
+    const QUICK: fn() -> Duration = || Duration::ZERO;
 
     fn slowly(value: u32) -> impl FnOnce() -> u32 {
         move || {
@@ -129,36 +171,52 @@ mod tests {
     #[test]
     fn a_cheap_source_is_read_every_time() {
         let source = Refreshed::new();
-        assert_eq!(source.sync(Duration::ZERO, || 1).value, 1);
-        assert_eq!(source.sync(Duration::ZERO, || 2).value, 2);
+        assert_eq!(source.sync(Duration::ZERO, QUICK, || 1).value, 1);
+        assert_eq!(source.sync(Duration::ZERO, QUICK, || 2).value, 2);
     }
 
     #[test]
     fn a_young_reading_is_reused_when_the_caller_allows_it() {
         let source = Refreshed::new();
-        source.sync(Duration::ZERO, || 1);
-        let sample = source.sync(Duration::from_secs(3600), || 2);
+        source.sync(Duration::ZERO, QUICK, || 1);
+        let sample = source.sync(Duration::from_secs(3600), QUICK, || 2);
         assert_eq!((sample.value, sample.overdue), (1, false));
     }
 
     #[test]
-    fn a_slow_source_is_left_to_other_threads_after_two_slow_refreshes() {
+    fn a_slow_source_is_left_alone_after_two_slow_refreshes() {
         let source = Refreshed::new();
-        source.sync(Duration::ZERO, slowly(1));
-        source.sync(Duration::ZERO, slowly(2));
-        let sample = source.sync(Duration::ZERO, || 3);
-        assert_eq!((sample.value, sample.overdue), (2, true));
+        source.sync(Duration::ZERO, QUICK, slowly(1));
+        source.sync(Duration::ZERO, QUICK, slowly(2));
+        let sample = source.sync(Duration::ZERO, QUICK, || 3);
+        assert_eq!((sample.value, sample.overdue), (2, false), "it rests");
+        assert_eq!(source.refresh_if_due(|| 4).value, 2, "in other threads too");
         assert_eq!(source.refresh(|| 5).value, 5);
-        let sample = source.sync(Duration::ZERO, || 6);
-        assert_eq!((sample.value, sample.overdue), (6, false), "one quick refresh clears it");
+        assert_eq!(source.sync(Duration::ZERO, QUICK, || 6).value, 6, "one quick refresh clears it");
+    }
+
+    #[test]
+    fn a_source_that_is_expected_to_be_slow_is_not_tried() {
+        let source = Refreshed::new();
+        source.refresh(|| 1);
+        let sample = source.sync(Duration::ZERO, || SLOW, || 2);
+        assert_eq!((sample.value, sample.overdue), (1, false));
+        assert_eq!(source.sync(Duration::ZERO, QUICK, || 3).value, 1, "until it was refreshed");
+    }
+
+    #[test]
+    fn a_slow_source_has_rested_after_a_thousand_times_its_cost() {
+        assert!(!Cost::Slow(SLOW).is_due(SLOW * REST));
+        assert!(Cost::Slow(SLOW).is_due(SLOW * REST + SLOW));
+        assert!(Cost::Quick.is_due(Duration::ZERO));
     }
 
     #[test]
     fn a_reading_that_was_only_preempted_does_not_count() {
         let source = Refreshed::new();
-        source.sync(Duration::ZERO, || thread::sleep(SLOW));
-        source.sync(Duration::ZERO, || thread::sleep(SLOW));
-        assert!(!source.sync(Duration::ZERO, || ()).overdue);
+        source.sync(Duration::ZERO, QUICK, || thread::sleep(SLOW));
+        source.sync(Duration::ZERO, QUICK, || thread::sleep(SLOW));
+        assert!(!source.sync(Duration::ZERO, QUICK, || ()).overdue);
     }
 
     #[test]
@@ -176,10 +234,10 @@ mod tests {
                 })
             });
             let _ = inside.recv();
-            let sample = source.sync(Duration::ZERO, || 3);
+            let sample = source.sync(Duration::ZERO, QUICK, || 3);
             assert_eq!((sample.value, sample.overdue), (1, true));
             let _ = go.send(());
         });
-        assert_eq!(source.sync(Duration::from_secs(3600), || 4).value, 2);
+        assert_eq!(source.sync(Duration::from_secs(3600), QUICK, || 4).value, 2);
     }
 }

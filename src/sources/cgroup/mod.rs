@@ -140,15 +140,15 @@ impl Source {
     /// is read, which takes long on a machine with thousands of groups.
     pub fn read(&self, max_age: Duration) -> Sample<Cgroup> {
         match &self.0 {
-            Ok(groups) => groups.last.sync(max_age, || groups.read()),
+            Ok(groups) => groups.last.sync(max_age, || Duration::ZERO, || groups.read()),
             Err(reason) => Sample { value: Cgroup::absent(*reason), at: Instant::now(), overdue: false },
         }
     }
 
-    /// For other threads.
-    pub fn refresh(&self) {
+    /// For other threads; rests where it has proved to be slow.
+    pub fn refresh_if_due(&self) {
         if let Ok(groups) = &self.0 {
-            groups.last.refresh(|| groups.read());
+            groups.last.refresh_if_due(|| groups.read());
         }
     }
 }
