@@ -116,11 +116,15 @@ function createApp({ upstream, agent }) {
   });
 
   app.post('/sessions', express.json({ limit: '2mb' }), async (req, res) => {
+    const { password, history } = req.body ?? {};
+    if (typeof password !== 'string' || !Array.isArray(history)) {
+      res.sendStatus(400);
+      return;
+    }
     const id = crypto.randomUUID();
-    const salt = crypto.randomBytes(16);
-    const key = await scrypt(String(req.body.password), salt, 32, { N: 1024 });
-    const snapshot = await gzip(JSON.stringify(req.body.history));
-    sessions.set(id, { history: req.body.history, key, snapshot });
+    const key = await scrypt(password, crypto.randomBytes(16), 32, { N: 1024 });
+    const snapshot = await gzip(JSON.stringify(history));
+    sessions.set(id, { history, key, snapshot });
     res.status(201).json({ id });
   });
 
@@ -136,6 +140,10 @@ function createApp({ upstream, agent }) {
 
   const raw = express.raw({ type: 'application/octet-stream', limit: '16mb' });
   app.post('/uploads', raw, async (req, res) => {
+    if (!Buffer.isBuffer(req.body)) {
+      res.sendStatus(415);
+      return;
+    }
     const packed = await gzip(req.body, { level: 1 });
     const sha256 = crypto.createHash('sha256').update(packed).digest('hex');
     res.status(201).json({ bytes: req.body.length, stored: packed.length, sha256 });
@@ -183,15 +191,15 @@ function purgeAfterBursts() {
   let served = 0;
   let timer = null;
 
-  function purge() {
+  function calm() {
+    if (served >= BURST_REQUESTS) purgeAndLog();
     served = 0;
-    purgeAndLog();
   }
 
   function finished() {
     inFlight -= 1;
     served += 1;
-    if (inFlight === 0 && served >= BURST_REQUESTS) timer = setTimeout(purge, CALM_MS).unref();
+    if (inFlight === 0) timer = setTimeout(calm, CALM_MS).unref();
   }
 
   return (_req, res, next) => {
@@ -233,5 +241,5 @@ async function main() {
 
 main().catch((error) => {
   console.error(`cannot start: ${error.message}`);
-  process.exitCode = 1;
+  process.exit(1);
 });
