@@ -19,7 +19,11 @@ async function purgeOnce() {
   try {
     const { before, after, ...report } = await addon.purge(process.memoryUsage().heapTotal);
     const statsOf = ({ figures, notes }) => table.statsOf(name, figures, notes);
-    return { allocator: name, ...report, stats: { before: statsOf(before), after: statsOf(after) } };
+    return {
+      allocator: name,
+      ...report,
+      stats: { before: statsOf(before), after: statsOf(after) },
+    };
   } catch (error) {
     // napi-rs gives a rejection one of its own codes.
     if (!String(error.code).startsWith('ERR_HEAPGAP_')) error.code = 'ERR_HEAPGAP_INTERNAL';

@@ -13,5 +13,7 @@ const wanted = path.join(root, 'package-lock.json');
 const installed = path.join(root, 'node_modules', '.package-lock.json');
 
 if (modified(installed) < modified(wanted)) {
-  execFileSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: root, stdio: 'inherit' });
+  // Not `npm ci`: that refuses a lock file in which a platform's optional package is missing.
+  const options = ['--no-save', '--no-audit', '--no-fund'];
+  execFileSync('npm', ['install', ...options], { cwd: root, stdio: 'inherit' });
 }

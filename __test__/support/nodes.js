@@ -18,8 +18,11 @@ const binary = (major) =>
 /** Installs what is missing. Elsewhere than on Linux there is nothing to install. */
 function installNodes() {
   if (process.platform !== 'linux' || MAJORS.every((major) => fs.existsSync(binary(major)))) return;
-  const options = ['--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error'];
-  execFileSync('npm', ['ci', ...options], { cwd: folder, stdio: ['ignore', 'ignore', 'inherit'] });
+  const options = ['--no-save', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error'];
+  execFileSync('npm', ['install', ...options], {
+    cwd: folder,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
 }
 
 module.exports = { MAJORS, binary, installNodes };
