@@ -7,7 +7,7 @@ use napi_derive::napi;
 
 use super::table::{self, Missing, Table};
 use super::types::{Labels, LiveAllocator, notes};
-use crate::live;
+use crate::live::{self, Kind};
 use crate::snapshot::{self, Snapshot, Stats};
 use crate::sources::cgroup::{self, Version};
 
@@ -46,10 +46,16 @@ fn duration(ms: f64) -> Duration {
     Duration::try_from_secs_f64(ms / 1e3).unwrap_or_default()
 }
 
-/// Who serves `malloc`.
+/// Who serves `malloc`. Called once, when the addon is loaded.
 #[napi(catch_unwind)]
 pub fn allocator() -> LiveAllocator {
-    live::allocator().into()
+    let allocator = live::allocator();
+    if allocator.kind == Kind::Jemalloc {
+        // The first refresh is the slowest, because jemalloc makes room for each arena's statistics,
+        // and there are never fewer arenas than now.
+        Stats::refresh();
+    }
+    allocator.into()
 }
 
 /// Fills `slots` with the allocator's figures; answers the generation of the labels.

@@ -5,6 +5,7 @@
 
 mod detect;
 pub mod forward;
+pub mod mallinfo;
 pub mod symbols;
 
 pub use detect::{Allocator, Kind, allocator};

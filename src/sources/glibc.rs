@@ -1,40 +1,11 @@
-//! glibc's own counters: `mallinfo2`, or `mallinfo` before 2.33 (mallinfo(3)).
-//!
-//! Both walk every arena's free lists under its lock, so the cost grows with fragmentation.
+//! glibc's own figures, from its counters.
 
 use std::ffi::c_int;
 use std::time::Duration;
 
 use super::refreshed::{Refreshed, Sample};
 use super::{Absent, Figure, process};
-use crate::live::symbols;
-
-/// `struct mallinfo2` of malloc.h: `T` is `size_t`; in `struct mallinfo` it is `int`.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Mallinfo<T> {
-    /// Bytes taken from the system by `brk` and for the arenas, resident or not.
-    pub arena: T,
-    /// Free chunks.
-    pub ordblks: T,
-    /// Free fastbin chunks.
-    pub smblks: T,
-    /// Chunks that are mappings of their own.
-    pub hblks: T,
-    /// Bytes in them.
-    pub hblkhd: T,
-    /// Always 0.
-    pub usmblks: T,
-    /// Bytes in free fastbin chunks.
-    pub fsmblks: T,
-    /// Bytes in chunks in use; what the threads' caches keep counts as used.
-    pub uordblks: T,
-    /// Bytes in free chunks, **resident or not**: a trim gives their pages back and leaves this as
-    /// it was, so it is not what a trim would release.
-    pub fordblks: T,
-    /// Bytes at the top of the main heap that `brk` could give back.
-    pub keepcost: T,
-}
+use crate::live::mallinfo::{Counters, Mallinfo, mallinfo};
 
 /// One reading, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,11 +38,6 @@ pub fn read(max_age: Duration) -> Sample<Glibc> {
 /// For other threads; rests where it has proved to be slow, because it stalls those that allocate.
 pub fn refresh() -> Sample<Glibc> {
     LAST.refresh_if_due(now)
-}
-
-/// A reading for the probe that finds out whether glibc serves `malloc`.
-pub fn probe() -> Glibc {
-    LAST.refresh(now).value
 }
 
 fn now() -> Glibc {
@@ -108,29 +74,10 @@ fn widen(info: Mallinfo<c_int>, writable: Figure) -> Result<Mallinfo<u64>, Absen
     })
 }
 
-/// glibc's counters, as its version has them.
-#[derive(Clone, Copy, Debug)]
-enum Counters {
-    /// `mallinfo2`.
-    Wide(Mallinfo<u64>),
-    /// `mallinfo`.
-    Narrow(Mallinfo<c_int>),
-}
-
-/// Asks glibc, whether or not it serves `malloc`: where it does not, the counters stand still.
-fn mallinfo() -> Option<Counters> {
-    type Wide = unsafe extern "C" fn() -> Mallinfo<u64>;
-    type Narrow = unsafe extern "C" fn() -> Mallinfo<c_int>;
-    // SAFETY: both types are those of malloc.h on 64-bit Linux, and neither function takes anything.
-    unsafe {
-        let wide = symbols::function::<Wide>(c"mallinfo2").map(|call| Counters::Wide(call()));
-        wide.or_else(|| symbols::function::<Narrow>(c"mallinfo").map(|call| Counters::Narrow(call())))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::live::symbols;
 
     #[test]
     fn a_known_allocation_moves_allocated() {
