@@ -1,9 +1,10 @@
 'use strict';
 
 const assert = require('node:assert/strict');
+const path = require('node:path');
 const { test } = require('node:test');
 const { JEMALLOCS, preload } = require('./support/allocators.js');
-const { runChild } = require('./support/child.js');
+const { finished, runChild } = require('./support/child.js');
 
 const MIB = 1024 * 1024;
 const GC = ['--expose-gc'];
@@ -80,3 +81,18 @@ for (const name of ['mimalloc', 'tcmalloc']) {
     assert.equal(reason, `heapgap does not read ${name}`);
   });
 }
+
+test('where no thread can be started, purge() rejects and nothing hangs', async (t) => {
+  if (process.getuid() !== 0) {
+    if (process.env.CI) throw new Error('needs root, to become a user whom RLIMIT_NPROC binds');
+    t.skip('needs root');
+    return;
+  }
+  const script = path.join(__dirname, 'children', 'threadless.js');
+  const ended = await finished('prlimit', ['--nproc=1', process.execPath, script]);
+  assert.equal(ended.code, 0, ended.stderr);
+  const { outcome, allocated } = JSON.parse(ended.stdout);
+  assert.equal(outcome.code, 'ERR_HEAPGAP_THREAD');
+  assert.match(outcome.message, /could not start a thread/);
+  assert.ok(allocated > 0, 'reading goes on');
+});

@@ -17,6 +17,9 @@ function finished(command, args, options = {}) {
   const { promise, resolve, reject } = deferred();
   const child = spawn(command, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
+    // A child that hangs fails its test instead of hanging it.
+    timeout: 120_000,
+    killSignal: 'SIGKILL',
     ...options,
     env: environment(options.env),
   });
