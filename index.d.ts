@@ -215,8 +215,10 @@ export interface Snapshot {
   /** What keeps the event loop alive, counted by type (`process.getActiveResourcesInfo()`). */
   resources: Record<string, number> | null;
   /**
-   * `process.rss − v8.heapPhysical`: what `process.memoryUsage()` cannot explain. Negative where V8
-   * counts pages that the kernel took back.
+   * `process.rss − v8.heapPhysical`: all resident memory outside of this thread's V8 heap. That is
+   * mapped files (code, mostly: about 45 MB of any Node.js process), what the allocator holds
+   * (Buffers among it), other threads' heaps, and stacks. Negative where V8 counts pages that the
+   * kernel took back.
    */
   gap: number | null;
   notes: readonly Note[];
@@ -227,17 +229,17 @@ export interface StatsOptions {
    * Figures read at most this many milliseconds ago may be given again, in any thread of the
    * process. Default 0: read now.
    */
-  maxAgeMs?: number;
+  maxAgeMs?: number | undefined;
 }
 
 export interface SnapshotOptions {
   /** As for `stats()`; holds for the cgroup's figures too. */
-  maxAgeMs?: number;
+  maxAgeMs?: number | undefined;
   /**
    * Whether to count `resources`. By default they are counted until that has taken more than 1 ms
    * once, which it does at some thousands of sockets or timers; `true` counts all the same.
    */
-  resources?: boolean;
+  resources?: boolean | undefined;
 }
 
 /** What a purge did. */
@@ -254,7 +256,7 @@ export interface PurgeReport {
   /**
    * What was to be expected: `dirty + muzzy`, scaled down where jemalloc's `resident` exceeds what the
    * kernel has beside V8's heap, because it counts pages that were never touched. An estimate. `null`
-   * on glibc, which cannot tell what a trim will return.
+   * on glibc, which cannot tell what a trim will return. It can be off either way.
    */
   purgeable: number | null;
   stats: { before: AllocatorStats; after: AllocatorStats };
@@ -270,19 +272,19 @@ export interface RouteOptions {
    * Where the handler is reached when the framework does not strip its mount path. Default
    * `/debug/memory`.
    */
-  path?: string;
+  path?: string | undefined;
   /**
    * Lets a request in when it returns, or resolves to, `true`. Anything else, an exception and a
    * rejection deny. Not together with `token`.
    */
-  authorize?: (req: IncomingMessage) => boolean | Promise<boolean>;
+  authorize?: ((req: IncomingMessage) => boolean | Promise<boolean>) | undefined;
   /**
    * Lets a request in that has it as `Authorization: Bearer <token>`. At least 16 printable ASCII
-   * characters. Not together with `authorize`.
+   * characters; `undefined` is as if it were left out. Not together with `authorize`.
    */
-  token?: string;
+  token?: string | undefined;
   /** The least time between two purges, in milliseconds. Default 10000; 0 for no such limit. */
-  minIntervalMs?: number;
+  minIntervalMs?: number | undefined;
 }
 
 /** A handler for node:http, and for Express and Connect as middleware. Its promise never rejects. */
@@ -327,7 +329,8 @@ export function purge(): Promise<PurgeReport>;
 
 /**
  * `GET` answers a snapshot as JSON, `POST …/purge` purges. Closed to strangers: without `authorize`
- * or `token` only a peer on the loopback interface, without forwarding headers, is let in.
+ * or `token` only a peer on the loopback interface, without forwarding headers, is let in. A proxy on
+ * the same machine that adds no header makes strangers look local: set one of the two behind any.
  *
  * @throws {TypeError | RangeError} as `stats()`.
  */

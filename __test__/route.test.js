@@ -894,7 +894,7 @@ describe('purge', () => {
 describe('figures', () => {
   const NAMES = ['rss', 'heapTotal', 'heapUsed', 'external', 'arrayBuffers'];
 
-  it("are the article's five in bytes, then the snapshot", async (t) => {
+  it('are the five of process.memoryUsage() in bytes, then the snapshot', async (t) => {
     const port = await serve(t, fakes().route());
     for (const target of ['/debug/memory', '/debug/memory?unit=B', '/debug/memory?a=b&unit=B']) {
       const answer = await ask(port, { path: target });
@@ -912,7 +912,7 @@ describe('figures', () => {
     }
   });
 
-  it('are as the article prints them for unit=MB, the snapshot as it is', async (t) => {
+  it('are strings for unit=MB, the snapshot as it is', async (t) => {
     const port = await serve(t, fakes().route());
     const { json } = await ask(port, { path: '/debug/memory?unit=MB' });
     const expected = {

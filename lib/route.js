@@ -289,7 +289,7 @@ async function answer(req, res, endpoint, admit) {
     if (endpoint === undefined) throw new Refusal(404, ERR_HEAPGAP_NOT_FOUND, 'no such path');
     if (!endpoint.methods.includes(req.method)) {
       const allow = endpoint.methods.join(', ');
-      throw new Refusal(405, ERR_HEAPGAP_METHOD_NOT_ALLOWED, `only ${allow} is allowed here`, {
+      throw new Refusal(405, ERR_HEAPGAP_METHOD_NOT_ALLOWED, `allowed here: ${allow}`, {
         Allow: allow,
       });
     }

@@ -4,7 +4,7 @@
 const fs = require('node:fs');
 const path = require('node:path');
 
-/** The article's setting: purges by itself, also when the service is idle. */
+/** Gives dirty pages back by itself, also while the service is idle. */
 const DEFAULT_MALLOC_CONF = 'background_thread:true,metadata_thp:auto';
 
 const LIBC_NAMES = ['gnu', 'musl'];

@@ -34,6 +34,7 @@ const released: number | null = report.released;
 const before: number | null = report.stats.before.dirty;
 
 http.createServer(route());
+route({ token: process.env.DEBUG_TOKEN });
 http.createServer((req, res) => route({ token: 'x'.repeat(16) })(req, res));
 route({ authorize: async (req) => req.headers.cookie === 'me', minIntervalMs: 0, path: '/m' });
 // @ts-expect-error: `authorize` answers a boolean.
