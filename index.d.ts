@@ -93,8 +93,9 @@ export interface AllocatorFigures {
   backgroundThreads: number | null;
   /**
    * How old the figures are, in milliseconds: 0 and a bit, or up to `maxAgeMs`, or more where a
-   * refresh would hold the event loop for more than 1 ms (jemalloc with hundreds of arenas, glibc
-   * with a much fragmented heap). A refresh is then made in another thread for the next call.
+   * refresh takes more than 1 ms (jemalloc with hundreds of arenas, glibc with a much fragmented
+   * heap). Then another thread refreshes for the next call, no more than a thousandth of the time:
+   * one that takes 5 ms, every 5 s.
    */
   ageMs: number | null;
 }
@@ -146,8 +147,11 @@ export interface V8Memory {
   heapExecutable: number;
   /** Memory of C++ objects bound to JavaScript ones, `process.memoryUsage().external`. */
   external: number;
-  /** Of that, Buffers and ArrayBuffers, `process.memoryUsage().arrayBuffers`. */
-  arrayBuffers: number;
+  /**
+   * Of that, Buffers and ArrayBuffers, `process.memoryUsage().arrayBuffers`; `null` where that call
+   * fails, as it does when no descriptor is left.
+   */
+  arrayBuffers: number | null;
   /** What V8 itself has allocated with `malloc`, `malloced_memory`. */
   malloced: number;
   /** Its highest value so far, `peak_malloced_memory`. */
@@ -184,7 +188,7 @@ export interface Cgroup {
   path: string | null;
   /** The lowest hard limit in force; `null` with a note where there is none. */
   limit: number | null;
-  /** `memory.high`: where the kernel starts to throttle (version 2). */
+  /** `memory.high`: where the kernel starts to throttle (version 2); the lowest in force. */
   high: number | null;
   /** All that is charged to the group, page cache included. */
   usage: number | null;
@@ -194,7 +198,10 @@ export interface Cgroup {
   unreclaimable: number | null;
   /** The highest `usage` so far. */
   peak: number | null;
-  /** A count: processes of this process's own group that the OOM killer ended. */
+  /**
+   * A count: processes that the OOM killer ended in this process's own group, in version 2 also in the
+   * groups inside it.
+   */
   oomKills: number | null;
   /**
    * Time that tasks waited for memory. `of` says whose: version 1 groups have no figures of their
@@ -262,7 +269,7 @@ export interface PurgeReport {
   stats: { before: AllocatorStats; after: AllocatorStats };
   /** All of it, waits between attempts included. The event loop was free meanwhile. */
   durationMs: number;
-  /** How often the allocator was asked: again where another purge had swallowed the first. */
+  /** How often the allocator was asked: again where RSS or its figures had not fallen as expected. */
   attempts: number;
   notes: readonly Note[];
 }

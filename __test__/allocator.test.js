@@ -1,6 +1,8 @@
 'use strict';
 
 const assert = require('node:assert/strict');
+const { execFileSync } = require('node:child_process');
+const path = require('node:path');
 const { test } = require('node:test');
 const { JEMALLOCS, preload } = require('./support/allocators.js');
 const { runChild } = require('./support/child.js');
@@ -15,7 +17,7 @@ const CASES = [
     library: /libjemalloc\.so\.2$/,
     capable: true,
   })),
-  { names: ['mimalloc'], live: 'mimalloc', version: /^2\.0\.\d+$/, library: /mimalloc/ },
+  { names: ['mimalloc'], live: 'mimalloc', version: /^2\./, library: /mimalloc/ },
   { names: ['tcmalloc'], live: 'tcmalloc', version: /^2\.\d+/, library: /tcmalloc/ },
   { names: ['mimalloc', 'jemalloc 5.3.0'], live: 'mimalloc', library: /mimalloc/ },
   { names: ['mimalloc', 'jemalloc 5.3.1'], live: 'mimalloc', library: /mimalloc/ },
@@ -44,6 +46,38 @@ for (const { names, live, version = /./, library, capable = false } of CASES) {
     assert.ok(allocator.evidence.length >= 2, 'the proof and the library');
   });
 }
+
+test('glibc that maps every block by itself is still glibc', async (t) => {
+  const libraries = preload(t, 'glibc');
+  if (libraries === null) return;
+  const env = { MALLOC_MMAP_THRESHOLD_: '4096', MALLOC_TOP_PAD_: '0' };
+  const { name, capabilities } = await runChild('identify.js', { env });
+  assert.equal(name, 'glibc');
+  assert.deepEqual(capabilities, { stats: true, purge: true });
+});
+
+/** The compiler's library, or `null`: without it, gcc answers with the name alone. */
+function addressSanitizer() {
+  try {
+    const file = execFileSync('gcc', ['-print-file-name=libasan.so'], { encoding: 'utf8' }).trim();
+    return path.isAbsolute(file) ? file : null;
+  } catch {
+    return null;
+  }
+}
+
+test('AddressSanitizer is told from the libc that it replaces', async (t) => {
+  const library = addressSanitizer();
+  if (library === null) {
+    if (process.env.CI) throw new Error('gcc has no libasan.so');
+    t.skip('gcc has no libasan.so');
+    return;
+  }
+  const env = { ASAN_OPTIONS: 'detect_leaks=0' };
+  const { name, capabilities } = await runChild('identify.js', { preload: library, env });
+  assert.equal(name, 'asan');
+  assert.deepEqual(capabilities, { stats: false, purge: false });
+});
 
 test('a jemalloc that serves nothing is named in the evidence', async (t) => {
   const libraries = preload(t, 'mimalloc', 'jemalloc 5.3.0');

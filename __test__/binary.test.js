@@ -84,3 +84,9 @@ test('the library is a whole replacement for malloc', () => {
   assert.match(needed, /SONAME.*\[libjemalloc\.so\.2\]/);
   assert.doesNotMatch(needed, /NEEDED.*stdc\+\+/);
 });
+
+test('the addon, its loader and the package are of one version', () => {
+  const { VERSION, addon: loadedAddon } = require('../lib/native.js');
+  assert.equal(VERSION, require('../package.json').version);
+  assert.equal(loadedAddon.version(), VERSION);
+});

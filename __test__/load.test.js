@@ -33,7 +33,7 @@ for (const major of MAJORS) {
     }
 
     test('fifty workers started and ended, some in the middle of a purge', async () => {
-      const { results, files } = await runChild('workers.js', { node: binary(major) });
+      const { results, files, threads } = await runChild('workers.js', { node: binary(major) });
       assert.equal(results.length, 50);
       const whole = results.filter((result) => result !== 'purging');
       assert.equal(whole.length, 30);
@@ -41,6 +41,8 @@ for (const major of MAJORS) {
         assert.ok(allocated > 0 && rss > 0 && rssAfter > 0);
       }
       assert.equal(files.at(-1), files[0], `descriptors after each round: ${files}`);
+      // libuv's pool starts its four threads when it is first needed.
+      assert.ok(threads[1] <= threads[0] + 4, `threads before and after: ${threads}`);
     });
   });
 }
@@ -118,3 +120,27 @@ test('nothing keeps an idle process alive', async () => {
   });
   assert.deepEqual([status, signal], [0, null]);
 });
+
+for (const state of ['used before', 'new']) {
+  test(`without a free file descriptor it works, and recovers: ${state}`, async () => {
+    const script = path.join(__dirname, 'children', 'descriptors.js');
+    const command = ['ulimit -n 64; exec "$0" "$@"', process.execPath, script, state];
+    const ended = await finished('/bin/sh', ['-c', ...command]);
+    assert.equal(ended.code, 0, ended.stderr);
+    const { taken, without, after } = JSON.parse(ended.stdout);
+    assert.ok(taken > 10, 'the limit is in force');
+    for (const { stats, snapshot, report } of [without, after]) {
+      assert.ok(stats.allocated > 0 && snapshot.allocator.allocated > 0);
+      const { heapTotal, heapUsed, heapPhysical, external } = snapshot.v8;
+      assert.ok(heapTotal > 0 && heapUsed > 0 && heapPhysical > 0 && external > 0);
+      assert.equal(report.method, 'malloc_trim');
+      assert.ok(report.stats.after.allocated > 0);
+      const noted = snapshot.notes.filter(({ field }) => field === 'v8.arrayBuffers');
+      assert.equal(noted.length, snapshot.v8.arrayBuffers === null ? 1 : 0);
+    }
+    // Node.js reads them together with RSS, from a file.
+    assert.equal(without.snapshot.v8.arrayBuffers, null);
+    assert.ok(after.snapshot.v8.arrayBuffers > 0);
+    assert.ok(after.snapshot.process.rss > 0 && after.report.rssAfter > 0);
+  });
+}

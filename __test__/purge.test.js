@@ -82,6 +82,40 @@ for (const name of ['mimalloc', 'tcmalloc']) {
   });
 }
 
+test('the event loop turns during a purge, and the next purge is another one', async (t) => {
+  const libraries = preload(t, 'jemalloc 5.3.1');
+  if (libraries === null) return;
+  const { first, second, same } = await runChild('event-loop.js', {
+    preload: libraries,
+    env: { MALLOC_CONF: 'dirty_decay_ms:-1' },
+    nodeArgs: GC,
+    args: [512],
+  });
+  assert.equal(same, false);
+  for (const { report, turns } of [first, second]) {
+    assert.ok(report.purgeable > 400 * MIB, `${report.purgeable / MIB} MiB were foretold`);
+    assert.ok(report.released >= 0.9 * report.purgeable, `reported ${report.released}`);
+    assert.ok(turns >= 20, `the event loop turned ${turns} times`);
+  }
+  // Twice, because a machine may run the purge's thread before it lets the call return.
+  const early = [first, second].map(({ released, report }) => released / report.released);
+  assert.ok(Math.min(...early) < 0.5, `${early} of it was released when the call returned`);
+});
+
+test('glibc: the figures around a purge are fresh where counting is slow', async (t) => {
+  const libraries = preload(t, 'glibc');
+  if (libraries === null) return;
+  const { slow, stale, report, held } = await runChild('fragmented.js', { nodeArgs: GC });
+  const bytes = held * 1200;
+  assert.ok(slow !== null && slow.allocated > bytes, 'synchronous figures are old by now');
+  assert.equal(stale.allocated, slow.allocated);
+  const { before, after } = report.stats;
+  for (const { allocated } of [before, after]) {
+    assert.ok(allocated < 0.5 * bytes, `${allocated} of ${bytes} are still allocated`);
+  }
+  assert.ok(after.ageMs < before.ageMs, `read ${before.ageMs} and ${after.ageMs} ms ago`);
+});
+
 test('where no thread can be started, purge() rejects and nothing hangs', async (t) => {
   if (process.getuid() !== 0) {
     if (process.env.CI) throw new Error('needs root, to become a user whom RLIMIT_NPROC binds');

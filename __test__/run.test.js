@@ -1,22 +1,40 @@
 'use strict';
 
 const assert = require('node:assert/strict');
-const { spawn } = require('node:child_process');
+const { fork, spawn } = require('node:child_process');
 const { once } = require('node:events');
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
-const { test } = require('node:test');
+const { before, describe, test } = require('node:test');
 const fc = require('fast-check');
 const { mergeMallocConf, mergePreload } = require('../lib/run.js');
 const { LIBRARIES, preload } = require('./support/allocators.js');
 const { environment, finished } = require('./support/child.js');
+const { MAJORS, binary, installNodes } = require('./support/nodes.js');
 
 const BIN = path.join(__dirname, '..', 'bin', 'heapgap.js');
 const IDENTIFY = path.join(__dirname, 'children', 'identify.js');
+const ECHO = path.join(__dirname, 'children', 'run-echo.js');
 const SHIPPED = LIBRARIES['jemalloc 5.3.1'];
 
 const heapgap = (args, options) => finished(process.execPath, [BIN, ...args], options);
+const LIMIT = { timeout: 120_000, killSignal: 'SIGKILL' };
+
+before(installNodes, { timeout: 600_000 });
+
+/** A copy of the package in a folder of that name; without `addon`, as where none is installed. */
+function copyPackage(t, { name = 'heapgap-', addon = false } = {}) {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), name));
+  t.after(() => fs.rmSync(folder, { recursive: true }));
+  const root = path.join(__dirname, '..');
+  const built = fs.readdirSync(root).filter((file) => addon && file.endsWith('.node'));
+  for (const part of ['bin', 'lib', 'package.json', 'preload/libjemalloc.so.2', ...built]) {
+    fs.cpSync(path.join(root, part), path.join(folder, part), { recursive: true });
+  }
+  return path.join(folder, 'bin', 'heapgap.js');
+}
+
 const evaluate = (code, options) => heapgap(['run', '--', process.execPath, '-p', code], options);
 
 test('the command runs on the shipped jemalloc', async () => {
@@ -132,6 +150,13 @@ test('what cannot be started is told apart by exit status', async () => {
   const missing = await heapgap(['run', '--', 'no-such-command-anywhere']);
   assert.equal(missing.code, 127);
   assert.match(missing.stderr, /^heapgap: cannot start no-such-command-anywhere: /);
+  assert.doesNotMatch(missing.stderr, /separate words/);
+  const sentence = await heapgap(['run', '--', 'node server.js']);
+  assert.equal(sentence.code, 127);
+  assert.match(
+    sentence.stderr,
+    /^heapgap: cannot start node server\.js: .* as separate words\)\n$/,
+  );
   const folder = await heapgap(['run', '--', os.tmpdir()]);
   assert.equal(folder.code, 126);
   for (const args of [[], ['run'], ['run', '--'], ['run', '--nonsense', 'node'], ['nonsense']]) {
@@ -150,15 +175,122 @@ test('--help and --version', async () => {
 });
 
 test('a library whose path LD_PRELOAD cannot hold: the command starts all the same', async (t) => {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'heap gap-'));
-  t.after(() => fs.rmSync(folder, { recursive: true }));
-  for (const part of ['bin', 'lib', 'package.json', 'preload']) {
-    fs.cpSync(path.join(__dirname, '..', part), path.join(folder, part), { recursive: true });
-  }
-  const bin = path.join(folder, 'bin', 'heapgap.js');
+  const bin = copyPackage(t, { name: 'heap gap-' });
   const code = 'String(process.env.LD_PRELOAD)';
   const ended = await finished(process.execPath, [bin, 'run', '--', process.execPath, '-p', code]);
   assert.equal(ended.code, 0, ended.stderr);
   assert.equal(ended.stdout.trim(), 'undefined');
   assert.match(ended.stderr, /without jemalloc: LD_PRELOAD cannot hold/);
+});
+
+test('what is said before the command starts leaves its output whole', async (t) => {
+  const bin = copyPackage(t, { name: 'heap gap-', addon: true });
+  const command = [process.execPath, bin, 'run', '--', 'head', '-c', '2000000', '/dev/zero'];
+  const { stdout } = await finished('sh', ['-c', '"$@" 2>&1 | cat', 'sh', ...command]);
+  const [message] = stdout.split('\0', 1);
+  assert.match(message, /^heapgap: starting head without jemalloc: LD_PRELOAD cannot hold .*\n$/);
+  assert.equal(stdout.length - message.length, 2_000_000);
+});
+
+describe('descriptors from 3 on', () => {
+  const open = (t, text) => {
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'heapgap-'));
+    t.after(() => fs.rmSync(folder, { recursive: true }));
+    fs.writeFileSync(path.join(folder, 'file'), text);
+    const file = fs.openSync(path.join(folder, 'file'));
+    t.after(() => fs.closeSync(file));
+    return file;
+  };
+
+  for (const major of MAJORS) {
+    const run = (command, options) => finished(binary(major), [BIN, 'run', ...command], options);
+
+    test(`the command has those that heapgap was started with, Node.js ${major}`, async (t) => {
+      const stdio = ['ignore', 'pipe', 'pipe', open(t, 'three '), open(t, 'four')];
+      const { stdout, stderr } = await run(['sh', '-c', 'cat <&3; cat <&4'], { stdio });
+      assert.deepEqual([stdout, stderr], ['three four', '']);
+    });
+
+    // The inspector's socket would take the port from the command.
+    for (const NODE_OPTIONS of ['', '--inspect=0']) {
+      test(`and none of Node.js’s own, Node.js ${major} ${NODE_OPTIONS}`, async (t) => {
+        const stdio = ['ignore', 'pipe', 'pipe', open(t, '')];
+        const plain = await finished('ls', ['/proc/self/fd'], { stdio });
+        const { stdout } = await run(['ls', '/proc/self/fd'], { stdio, env: { NODE_OPTIONS } });
+        assert.equal(stdout, plain.stdout);
+      });
+    }
+  }
+
+  const messages = { json: { a: [1] }, advanced: new Map([['a', 1n]]) };
+  for (const [serialization, message] of Object.entries(messages)) {
+    test(`the command has the channel of fork(), ${serialization}`, async () => {
+      const child = fork(BIN, ['run', '--', process.execPath, ECHO], {
+        ...LIMIT,
+        env: environment(),
+        serialization,
+      });
+      const ended = once(child, 'exit');
+      child.send(message);
+      const [answer] = await Promise.race([once(child, 'message'), ended]);
+      assert.deepEqual(answer, message);
+      assert.deepEqual(await ended, [0, null]);
+    });
+  }
+});
+
+describe('without an addon', () => {
+  const start = (bin, command, options) =>
+    finished(process.execPath, [bin, 'run', '--', ...command], options);
+
+  test('status and environment', async (t) => {
+    const bin = copyPackage(t);
+    const code = 'console.log(process.env.HG_TEST, process.env.LD_PRELOAD); process.exitCode = 42';
+    const ended = await start(bin, [process.execPath, '-e', code], { env: { HG_TEST: 'x=y' } });
+    const library = path.join(bin, '..', '..', 'preload', 'libjemalloc.so.2');
+    assert.deepEqual([ended.code, ended.stdout], [42, `x=y ${library}\n`]);
+  });
+
+  test('signals reach the command', async (t) => {
+    const bin = copyPackage(t);
+    for (const signal of ['SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2']) {
+      const code = `process.on('${signal}', () => process.exit(7)); console.log('up');
+        setInterval(() => {}, 9e4)`;
+      const command = [bin, 'run', '--', process.execPath, '-e', code];
+      const child = spawn(process.execPath, command, {
+        ...LIMIT,
+        env: environment(),
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      await once(child.stdout, 'data');
+      child.kill(signal);
+      assert.deepEqual(await once(child, 'exit'), [7, null], signal);
+    }
+  });
+
+  test('a command that a signal ends', async (t) => {
+    const bin = copyPackage(t);
+    for (const signal of ['SIGTERM', 'SIGKILL', 'SIGUSR1']) {
+      const ended = await start(bin, ['sh', '-c', `kill -${signal.slice(3)} $$`]);
+      assert.deepEqual([ended.code, ended.signal], [null, signal]);
+    }
+    // Node.js ignores it, so heapgap cannot end by it.
+    const ended = await start(bin, ['sh', '-c', 'kill -PIPE $$']);
+    assert.deepEqual([ended.code, ended.signal], [128 + os.constants.signals.SIGPIPE, null]);
+  });
+
+  test('what cannot be started', async (t) => {
+    const bin = copyPackage(t);
+    const missing = await start(bin, ['node server.js']);
+    assert.equal(missing.code, 127);
+    assert.match(missing.stderr, /^heapgap: cannot start node server\.js: .* separate words\)\n$/);
+    assert.equal((await start(bin, [os.tmpdir()])).code, 126);
+  });
+
+  test('under a permission model that allows neither addons nor processes', async () => {
+    const env = { NODE_OPTIONS: '--permission --allow-fs-read=*' };
+    const { code, stderr } = await finished(binary(24), [BIN, 'run', '--', 'true'], { env });
+    assert.equal(code, 126);
+    assert.match(stderr, /^heapgap: cannot start true: .*\n$/);
+  });
 });

@@ -2,6 +2,9 @@
 // Loads the addon, and asks it who serves malloc. A service must not fail to start because of its
 // memory probe, so a missing addon is remembered, not thrown.
 
+/** package.json's, which would take another file to read. */
+const VERSION = '0.1.0';
+
 const NAMES = ['gnu', 'musl'].map((libc) => `${process.platform}-${process.arch}-${libc}`);
 
 /**
@@ -13,13 +16,25 @@ function load() {
   for (const name of process.platform === 'linux' ? NAMES : []) {
     for (const file of [`../heapgap.${name}.node`, `@heapgap/${name}`]) {
       try {
-        return { addon: require(file), why: null };
+        return { ...identify(require(file)), why: null };
       } catch (error) {
         if (error.code !== 'MODULE_NOT_FOUND') reasons.push(`${file}: ${error.message}`);
       }
     }
   }
-  return { addon: null, why: explain(reasons) };
+  const why = explain(reasons);
+  return { addon: null, known: unknown(why), why };
+}
+
+/**
+ * Takes an addon of this very version only: figures cross by their position. Who serves malloc is
+ * asked at once: a process cannot change its allocator, and what proves glibc live walks its free
+ * chunks, of which there are fewest at the start.
+ */
+function identify(addon) {
+  if (addon.version?.() !== VERSION) throw new Error(`it is not of version ${VERSION}`);
+  const { stats, purge, ...rest } = addon.allocator();
+  return { addon, known: { ...rest, capabilities: { stats, purge } } };
 }
 
 function explain(reasons) {
@@ -35,24 +50,7 @@ function explain(reasons) {
   );
 }
 
-const { addon, why } = load();
-
-/**
- * Asked at once and once: a process cannot change its allocator, and what proves glibc live walks its
- * free chunks, of which there are fewest at the start.
- */
-const known = addon ? fromAddon(addon.allocator()) : unknown();
-
-/** Who serves `malloc`. */
-function allocator() {
-  return { ...known, evidence: [...known.evidence], capabilities: { ...known.capabilities } };
-}
-
-function fromAddon({ stats, purge, ...rest }) {
-  return { ...rest, capabilities: { stats, purge } };
-}
-
-function unknown() {
+function unknown(why) {
   return {
     name: 'unknown',
     version: null,
@@ -62,4 +60,11 @@ function unknown() {
   };
 }
 
-module.exports = { addon, allocator, why };
+const { addon, known, why } = load();
+
+/** Who serves `malloc`. */
+function allocator() {
+  return { ...known, evidence: [...known.evidence], capabilities: { ...known.capabilities } };
+}
+
+module.exports = { VERSION, addon, allocator, why };

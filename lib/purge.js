@@ -1,5 +1,6 @@
 'use strict';
 
+const { heapPhysical, readMemoryUsage } = require('./isolate.js');
 const { addon, allocator, why } = require('./native.js');
 const table = require('./table.js');
 
@@ -17,7 +18,7 @@ async function purgeOnce() {
   const { name } = allocator();
   if (!addon) return purgeWithoutAddon(name);
   try {
-    const { before, after, ...report } = await addon.purge(process.memoryUsage().heapTotal);
+    const { before, after, ...report } = await addon.purge(heapPhysical());
     const statsOf = ({ figures, notes }) => table.statsOf(name, figures, notes);
     return {
       allocator: name,
@@ -32,7 +33,7 @@ async function purgeOnce() {
 }
 
 function purgeWithoutAddon(name) {
-  const rss = process.memoryUsage.rss();
+  const rss = readMemoryUsage()?.rss ?? null;
   const stats = table.statsOf(name, table.emptySlots(), [{ field: '*', reason: why }]);
   return {
     allocator: name,

@@ -1,12 +1,9 @@
 'use strict';
 // The synchronous readings.
 
+const isolate = require('./isolate.js');
 const { addon, allocator, why } = require('./native.js');
 const table = require('./table.js');
-
-// Loaded when first needed: requiring heapgap must not slow down a service's start.
-let isolate;
-let readOptions;
 
 const MAX_AGE_MS = {
   default: 0,
@@ -21,6 +18,9 @@ const RESOURCES = {
 const STATS_OPTIONS = { maxAgeMs: MAX_AGE_MS };
 const SNAPSHOT_OPTIONS = { maxAgeMs: MAX_AGE_MS, resources: RESOURCES };
 const DEFAULTS = { maxAgeMs: 0, resources: undefined };
+
+// Loaded when first needed: requiring heapgap must not slow down a service's start.
+let readOptions;
 
 function settings(spec, given, caller) {
   if (given === undefined) return DEFAULTS;
@@ -68,9 +68,8 @@ function statsWithoutAddon() {
 
 function snapshot(options) {
   const { maxAgeMs, resources } = settings(SNAPSHOT_OPTIONS, options, 'snapshot');
-  isolate ??= require('./isolate.js');
   live ??= allocator();
-  const memory = process.memoryUsage();
+  const memory = isolate.readMemoryUsage();
   const v8 = isolate.readV8(memory);
   const counts = resources === false ? null : isolate.countResources(resources);
   const native = addon ? readNative(maxAgeMs, v8) : readWithoutAddon(memory, v8);
@@ -83,7 +82,7 @@ function snapshot(options) {
     cgroup: native.cgroup,
     resources: counts,
     gap: native.gap,
-    notes: counts ? native.notes : [...native.notes, notCounted(resources)],
+    notes: withNotes(native.notes, memory, counts, resources),
   };
 }
 
@@ -101,13 +100,13 @@ function readNative(maxAgeMs, v8) {
 
 function readWithoutAddon(memory, v8) {
   const figures = table.allocatorOf(live, slots);
-  const proc = { ...table.processOf(slots), rss: memory.rss };
+  const proc = { ...table.processOf(slots), rss: memory?.rss ?? null };
   const cgroup = table.cgroupOf(slots, null, null);
   return {
     process: proc,
     allocator: figures,
     cgroup,
-    gap: memory.rss - v8.heapPhysical,
+    gap: proc.rss === null ? null : proc.rss - v8.heapPhysical,
     notes: [
       ...explainNulls(proc, 'process.'),
       ...explainNulls(figures, 'allocator.'),
@@ -121,12 +120,22 @@ function explainNulls(figures, prefix) {
   return missing.map((key) => ({ field: prefix + key, reason: why }));
 }
 
-function notCounted(resources) {
-  const reason =
-    resources === false
-      ? 'left out by snapshot({ resources: false })'
-      : 'counting them takes more than 1 ms; snapshot({ resources: true }) counts them all the same';
-  return { field: 'resources', reason };
+const NO_MEMORY_USAGE = { field: 'v8.arrayBuffers', reason: 'process.memoryUsage() failed' };
+const NOT_WANTED = { field: 'resources', reason: 'left out by snapshot({ resources: false })' };
+const TOO_MANY = {
+  field: 'resources',
+  reason:
+    'counting them takes more than 1 ms; snapshot({ resources: true }) counts them all the same',
+};
+
+/** Adds what JavaScript could not read to what the addon could not. */
+function withNotes(notes, memory, counts, wanted) {
+  if (memory && counts) return notes;
+  return [
+    ...notes,
+    ...(memory ? [] : [NO_MEMORY_USAGE]),
+    ...(counts ? [] : [wanted === false ? NOT_WANTED : TOO_MANY]),
+  ];
 }
 
 let refreshing = null;

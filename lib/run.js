@@ -58,4 +58,26 @@ function jemallocVariables(environment, library) {
   };
 }
 
-module.exports = { findLibrary, jemallocVariables, mergeMallocConf, mergePreload };
+/**
+ * Where this process was started by child_process.fork(): what tells the command of the channel.
+ * Node.js removes both from process.env at start (setupChildProcessIpcChannel), but not from what
+ * the kernel shows (proc(5), /proc/pid/environ).
+ */
+function channelVariables() {
+  if (!process.channel) return {};
+  try {
+    const pairs = fs.readFileSync('/proc/self/environ', 'utf8').split('\0');
+    const ours = pairs.filter((pair) => /^NODE_CHANNEL_(FD|SERIALIZATION_MODE)=/.test(pair));
+    return Object.fromEntries(ours.map((pair) => pair.split('=')));
+  } catch {
+    return {};
+  }
+}
+
+module.exports = {
+  channelVariables,
+  findLibrary,
+  jemallocVariables,
+  mergeMallocConf,
+  mergePreload,
+};

@@ -35,7 +35,7 @@ const JEMALLOCS = ['jemalloc 5.3.0', 'jemalloc 5.3.1'];
 function preload(t, ...names) {
   const missing = names.filter((name) => LIBRARIES[name] === undefined);
   if (missing.length > 0) {
-    const message = `${missing.join(', ')} is not installed (CONTRIBUTING: what the tests need)`;
+    const message = `${missing.join(', ')} is not installed (README, Developing: what the tests need)`;
     if (process.env.CI) throw new Error(message);
     t.skip(message);
     return null;

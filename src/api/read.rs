@@ -1,13 +1,14 @@
 //! The synchronous readings.
 
 use std::cell::RefCell;
+use std::sync::Once;
 use std::time::Duration;
 
 use napi_derive::napi;
 
 use super::table::{self, Missing, Table};
 use super::types::{Labels, LiveAllocator, notes};
-use crate::live::{self, Kind};
+use crate::live;
 use crate::snapshot::{self, Snapshot, Stats};
 use crate::sources::cgroup::{self, Version};
 
@@ -41,21 +42,27 @@ thread_local! {
 /// JavaScript's Float64Array. napi-derive takes a literal `&mut` for a reference to a class.
 type Slots<'a> = &'a mut [f64];
 
-/// Milliseconds from JavaScript; what is no duration counts as "now".
+/// Milliseconds from JavaScript, which has checked that they are not negative.
 fn duration(ms: f64) -> Duration {
-    Duration::try_from_secs_f64(ms / 1e3).unwrap_or_default()
+    Duration::try_from_secs_f64(ms / 1e3).unwrap_or(Duration::MAX)
 }
 
-/// Who serves `malloc`. Called once, when the addon is loaded.
+/// Who serves `malloc`. Called when the addon is loaded into a thread.
 #[napi(catch_unwind)]
 pub fn allocator() -> LiveAllocator {
-    let allocator = live::allocator();
-    if allocator.kind == Kind::Jemalloc {
-        // The first refresh is the slowest, because jemalloc makes room for each arena's statistics,
-        // and there are never fewer arenas than now.
+    static FIRST_READING: Once = Once::new();
+    // The slowest, because jemalloc makes room for each arena's statistics, and it tells how slow the
+    // next will be. There are never fewer arenas and free chunks than now.
+    FIRST_READING.call_once(|| {
         Stats::refresh();
-    }
-    allocator.into()
+    });
+    live::allocator().into()
+}
+
+/// The version of this addon; lib/native.js takes no other than its own.
+#[napi(catch_unwind)]
+pub fn version() -> &'static str {
+    env!("CARGO_PKG_VERSION")
 }
 
 /// Fills `slots` with the allocator's figures; answers the generation of the labels.
@@ -98,7 +105,7 @@ pub fn snapshot_labels() -> Labels {
             Version::V1 => 1,
             Version::V2 => 2,
         }),
-        cgroup_path: source.path(words.level).map(str::to_owned),
+        cgroup_path: source.path(words.level),
     })
 }
 

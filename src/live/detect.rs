@@ -102,10 +102,10 @@ fn detect() -> Allocator {
 const PROBE_SIZE: usize = 5003;
 
 /// Allocates a block through the process's `malloc`, shows it to `look`, and frees it.
-fn with_block<T>(look: impl FnOnce(NonNull<c_void>) -> T) -> Option<T> {
+fn with_block<T>(size: usize, look: impl FnOnce(NonNull<c_void>) -> T) -> Option<T> {
     // SAFETY: malloc(3); the block is freed below and `look` gets no ownership of it. `black_box`
     // keeps the compiler from removing an allocation that nobody writes to.
-    let block = NonNull::new(black_box(unsafe { libc::malloc(PROBE_SIZE) }))?;
+    let block = NonNull::new(black_box(unsafe { libc::malloc(size) }))?;
     let seen = look(block);
     // SAFETY: `block` came from malloc and was not freed.
     unsafe { libc::free(black_box(block.as_ptr())) };
@@ -115,10 +115,10 @@ fn with_block<T>(look: impl FnOnce(NonNull<c_void>) -> T) -> Option<T> {
 fn live_jemalloc(evidence: &mut Vec<String>) -> Option<Proven> {
     let entry_points = EntryPoints::find()?;
     let live = jemalloc_counts_our_block(entry_points.mallctl, evidence)
-        .or_else(|| jemalloc_owns_our_block(entry_points.mallctl, evidence))
-        .unwrap_or(false);
-    if !live {
-        evidence.push("a jemalloc is loaded (mallctl) but does not serve malloc".into());
+        .or_else(|| jemalloc_owns_our_block(entry_points.mallctl, evidence));
+    if live != Some(true) {
+        let what = if live.is_none() { "may not" } else { "does not" };
+        evidence.push(format!("a jemalloc is loaded (mallctl) but {what} serve malloc"));
         return None;
     }
     forward::bind(entry_points);
@@ -144,14 +144,15 @@ fn jemalloc_counts_our_block(mallctl: Mallctl, evidence: &mut Vec<String>) -> Op
     // does not know that malloc writes behind it.
     let read = || unsafe { total.read_volatile() };
     let before = read();
-    let moved = with_block(|_| read().wrapping_sub(before))?;
+    let moved = with_block(PROBE_SIZE, |_| read().wrapping_sub(before))?;
     evidence.push(format!("malloc({PROBE_SIZE}) moved jemalloc's thread.allocatedp by {moved}"));
     Some(moved >= PROBE_SIZE as u64)
 }
 
-/// `arenas.lookup` answers EINVAL for a block that jemalloc does not own.
+/// `arenas.lookup` answers EINVAL for a block that jemalloc does not own. `None` where it is too old to
+/// have it (5.1).
 fn jemalloc_owns_our_block(mallctl: Mallctl, evidence: &mut Vec<String>) -> Option<bool> {
-    let owned = with_block(|block| {
+    let owned = with_block(PROBE_SIZE, |block| {
         let mut block = block.as_ptr();
         let mut arena = 0u32;
         let mut len = size_of_val(&arena);
@@ -165,8 +166,9 @@ fn jemalloc_owns_our_block(mallctl: Mallctl, evidence: &mut Vec<String>) -> Opti
                 size_of_val(&block),
             )
         };
-        status == 0
-    })?;
+        (status != libc::ENOENT).then_some(status == 0)
+    })
+    .flatten()?;
     evidence.push(format!("jemalloc's arenas.lookup {} our block", knows(owned)));
     Some(owned)
 }
@@ -178,7 +180,7 @@ fn live_tcmalloc(evidence: &mut Vec<String>) -> Option<Proven> {
     // SAFETY: the type is that of gperftools/malloc_extension_c.h.
     let ownership: Ownership = unsafe { symbols::function(c"MallocExtension_GetOwnership") }?;
     // SAFETY: it accepts any pointer.
-    let owned = with_block(|block| unsafe { ownership(block.as_ptr()) } == OWNED)?;
+    let owned = with_block(PROBE_SIZE, |block| unsafe { ownership(block.as_ptr()) } == OWNED)?;
     evidence.push(format!("tcmalloc's MallocExtension_GetOwnership {} our block", knows(owned)));
     owned.then(|| Proven { kind: Kind::Tcmalloc, version: tcmalloc_version() })
 }
@@ -199,7 +201,7 @@ fn live_mimalloc(evidence: &mut Vec<String>) -> Option<Proven> {
     // SAFETY: the type is that of mimalloc.h.
     let in_heap: InHeap = unsafe { symbols::function(c"mi_is_in_heap_region") }?;
     // SAFETY: it accepts any pointer.
-    let owned = with_block(|block| unsafe { in_heap(block.as_ptr()) })?;
+    let owned = with_block(PROBE_SIZE, |block| unsafe { in_heap(block.as_ptr()) })?;
     evidence.push(format!("mimalloc's mi_is_in_heap_region {} our block", knows(owned)));
     owned.then(|| Proven { kind: Kind::Mimalloc, version: mimalloc_version() })
 }
@@ -243,36 +245,50 @@ fn live_glibc(evidence: &mut Vec<String>) -> Option<Proven> {
     Some(Proven { kind: Kind::Glibc, version })
 }
 
-/// Allocates until glibc's counter has moved by exactly one chunk: other threads allocate as well, so
-/// one try may not be enough. Where glibc serves nothing the counter never moves at all.
+/// Allocates until glibc's counters have moved by one block: other threads allocate as well, so one try
+/// may not be enough. Where glibc serves nothing they never move at all.
 fn glibc_counts_our_block(evidence: &mut Vec<String>) -> bool {
     // The counters walk every free chunk: in a process that has a million, one try is all there is.
     const PATIENCE: Duration = Duration::from_millis(5);
     let used = || mallinfo().map(|counters| counters.used());
     let started = Instant::now();
-    let mut busy = false;
-    while started.elapsed() < PATIENCE {
-        let (Some(before), Some(after)) = (used(), with_block(|_| used()).flatten()) else {
-            return false;
+    let mut moved = false;
+    // Another size each time: a thread's cache may be told to keep blocks of any size
+    // (glibc.malloc.tcache_max), and hands them out again uncounted.
+    for size in (PROBE_SIZE..).step_by(1024).take(16) {
+        let (Some(before), Some(after)) = (used(), with_block(size, |_| used()).flatten()) else {
+            break;
         };
-        if is_one_block(before, after) {
-            evidence.push(format!("malloc({PROBE_SIZE}) moved glibc's mallinfo by one chunk"));
+        if is_one_block(after.wrapping_sub(before), size) {
+            evidence.push(format!("malloc({size}) moved glibc's mallinfo by {}", after - before));
             return true;
         }
-        if before == after {
-            evidence.push(format!("malloc({PROBE_SIZE}) did not move glibc's mallinfo"));
-            return false;
+        moved |= before != after;
+        if started.elapsed() > PATIENCE {
+            break;
         }
-        busy = true;
     }
-    evidence.push("glibc's mallinfo moves, too busily to see one chunk in it".into());
-    busy
+    evidence.push(
+        match moved {
+            true => "glibc's mallinfo moves, too busily to see one block in it",
+            false => "malloc does not move glibc's mallinfo",
+        }
+        .into(),
+    );
+    moved
 }
 
-/// A chunk is the request and one header word, rounded up to 16 bytes; it may take over a
-/// remainder too small to split off (malloc/malloc.c, MINSIZE).
-fn is_one_block(before: u64, after: u64) -> bool {
-    (PROBE_SIZE as u64..PROBE_SIZE as u64 + 64).contains(&after.wrapping_sub(before))
+/// A chunk is the request and one header word, rounded up to 16 bytes, and may take over a remainder
+/// too small to split off; where the mmap threshold was lowered it is whole pages of its own
+/// (malloc/malloc.c, MINSIZE and sysmalloc_mmap).
+fn is_one_block(moved: u64, size: usize) -> bool {
+    let size = size as u64;
+    (size..size + page_size() + 64).contains(&moved)
+}
+
+fn page_size() -> u64 {
+    // SAFETY: sysconf(3) takes no pointer.
+    u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
 }
 
 fn live_musl(evidence: &mut Vec<String>) -> Option<Proven> {
@@ -323,10 +339,10 @@ mod tests {
 
     #[test]
     fn one_chunk_and_nothing_else_is_our_block() {
-        assert!(is_one_block(1_000_000, 1_000_000 + 5024));
-        assert!(!is_one_block(1_000_000, 1_000_000));
-        assert!(!is_one_block(0, 0));
-        assert!(!is_one_block(1_000_000, 1_000_000 + 100_000));
-        assert!(!is_one_block(1_000_000, 900_000));
+        assert!(is_one_block(5024, PROBE_SIZE));
+        assert!(is_one_block(8192, PROBE_SIZE), "a mapping of its own");
+        assert!(!is_one_block(0, PROBE_SIZE));
+        assert!(!is_one_block(100_000, PROBE_SIZE));
+        assert!(!is_one_block(100u64.wrapping_neg(), PROBE_SIZE));
     }
 }

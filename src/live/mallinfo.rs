@@ -43,11 +43,11 @@ pub enum Counters {
 }
 
 impl Counters {
-    /// Bytes in chunks in use, wrapped to 32 bits where glibc wraps it.
+    /// Bytes in chunks in use, wrapped to 32 bits where glibc wraps them.
     pub fn used(&self) -> u64 {
         match self {
-            Counters::Wide(info) => info.uordblks,
-            Counters::Narrow(info) => u64::from(info.uordblks as u32),
+            Counters::Wide(info) => info.uordblks.wrapping_add(info.hblkhd),
+            Counters::Narrow(info) => u64::from(info.uordblks.wrapping_add(info.hblkhd) as u32),
         }
     }
 }

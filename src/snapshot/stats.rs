@@ -48,11 +48,12 @@ impl Stats {
     pub fn refresh_if_due() -> Self {
         match allocator().kind {
             Kind::Jemalloc => jemalloc::refresh_if_due().into(),
-            _ => Self::refresh(),
+            Kind::Glibc => glibc::refresh_if_due().into(),
+            other => Self::absent(Absent::Unread(other.name())),
         }
     }
 
-    /// For other threads: fresh figures, but for glibc's where it must rest.
+    /// For other threads: fresh figures, whatever it takes.
     pub fn refresh() -> Self {
         match allocator().kind {
             Kind::Jemalloc => jemalloc::refresh().into(),

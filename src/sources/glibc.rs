@@ -36,8 +36,13 @@ pub fn read(max_age: Duration) -> Sample<Glibc> {
 }
 
 /// For other threads; rests where it has proved to be slow, because it stalls those that allocate.
-pub fn refresh() -> Sample<Glibc> {
+pub fn refresh_if_due() -> Sample<Glibc> {
     LAST.refresh_if_due(now)
+}
+
+/// For other threads: fresh figures, whatever it takes.
+pub fn refresh() -> Sample<Glibc> {
+    LAST.refresh(now)
 }
 
 fn now() -> Glibc {

@@ -58,6 +58,7 @@ impl fmt::Display for Absent {
         match self {
             Absent::NotCounted(allocator) => write!(f, "{allocator} does not count this"),
             Absent::NoKey(key) => write!(f, "this jemalloc has no `{key}`"),
+            Absent::Unread("unknown") => f.write_str("the live allocator is not known"),
             Absent::Unread(allocator) => write!(f, "heapgap does not read {allocator}"),
             Absent::File(file, errno) => {
                 write!(f, "cannot read {file}: {}", std::io::Error::from_raw_os_error(*errno))

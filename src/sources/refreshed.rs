@@ -5,6 +5,7 @@
 //! whoever allocates, whichever thread it runs on. Where refreshing has proved to be slow, synchronous
 //! callers get the last reading, and other threads refresh no more than a thousandth of the time.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
@@ -30,6 +31,8 @@ pub struct Refreshed<T> {
     last: Mutex<Option<Sample<T>>>,
     /// Held while refreshing.
     cost: Mutex<Cost>,
+    /// Whether `cost` is slow, for those who must not wait for it.
+    slow: AtomicBool,
 }
 
 /// What is known of how long a refresh takes.
@@ -65,7 +68,8 @@ impl Cost {
 impl<T: Copy> Refreshed<T> {
     /// Nothing was read yet.
     pub const fn new() -> Self {
-        Self { last: Mutex::new(None), cost: Mutex::new(Cost::Quick) }
+        // Doubtful: the first is measured exactly.
+        Self { last: Mutex::new(None), cost: Mutex::new(Cost::Doubtful), slow: AtomicBool::new(false) }
     }
 
     /// For the JavaScript thread: a reading at most `max_age` old where that is to be had without
@@ -92,12 +96,25 @@ impl<T: Copy> Refreshed<T> {
                         return self.refresh_holding(cost, read);
                     }
                     *cost = Cost::Slow(expected);
+                    self.slow.store(true, Ordering::Relaxed);
                 }
                 Sample { overdue: cost.is_due(last.at.elapsed()), ..last }
             }
             Err(TryLockError::Poisoned(cost)) => self.refresh_holding(cost.into_inner(), read),
-            // Under way in another thread.
-            Err(TryLockError::WouldBlock) => Sample { overdue: true, ..last },
+            Err(TryLockError::WouldBlock) => self.join(last, read),
+        }
+    }
+
+    /// Another thread is refreshing: waits for it where that is quick, and takes what it has read.
+    fn join(&self, last: Sample<T>, read: impl FnOnce() -> T) -> Sample<T> {
+        if self.slow.load(Ordering::Relaxed) {
+            return Sample { overdue: true, ..last };
+        }
+        let asked = Instant::now();
+        let cost = lock(&self.cost);
+        match *lock(&self.last) {
+            Some(meanwhile) if meanwhile.at >= asked => meanwhile,
+            _ => self.refresh_holding(cost, read),
         }
     }
 
@@ -130,6 +147,7 @@ impl<T: Copy> Refreshed<T> {
             }
         };
         *cost = next;
+        self.slow.store(matches!(next, Cost::Slow(_)), Ordering::Relaxed);
         let sample = Sample { value, at: Instant::now(), overdue: false };
         *lock(&self.last) = Some(sample);
         sample
@@ -184,8 +202,9 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_source_is_left_alone_after_two_slow_refreshes() {
+    fn a_slow_source_is_left_alone() {
         let source = Refreshed::new();
+        source.sync(Duration::ZERO, QUICK, || 1);
         source.sync(Duration::ZERO, QUICK, slowly(1));
         source.sync(Duration::ZERO, QUICK, slowly(2));
         let sample = source.sync(Duration::ZERO, QUICK, || 3);
@@ -219,10 +238,8 @@ mod tests {
         assert!(!source.sync(Duration::ZERO, QUICK, || ()).overdue);
     }
 
-    #[test]
-    fn a_reading_in_another_thread_is_not_waited_for() {
-        let source = Refreshed::new();
-        source.refresh(|| 1);
+    /// Refreshes in another thread; calls `meanwhile` while that is under way, and then lets it end.
+    fn while_refreshing(source: &Refreshed<u32>, meanwhile: impl FnOnce(mpsc::Sender<()>)) {
         let (go, wait) = mpsc::channel::<()>();
         let (entered, inside) = mpsc::channel::<()>();
         thread::scope(|scope| {
@@ -234,10 +251,33 @@ mod tests {
                 })
             });
             let _ = inside.recv();
+            meanwhile(go);
+        });
+    }
+
+    #[test]
+    fn a_slow_refresh_in_another_thread_is_not_waited_for() {
+        let source = Refreshed::new();
+        source.refresh(slowly(1));
+        while_refreshing(&source, |go| {
             let sample = source.sync(Duration::ZERO, QUICK, || 3);
             assert_eq!((sample.value, sample.overdue), (1, true));
-            let _ = go.send(());
+            drop(go);
         });
-        assert_eq!(source.sync(Duration::from_secs(3600), QUICK, || 4).value, 2);
+    }
+
+    #[test]
+    fn a_quick_refresh_in_another_thread_is_shared() {
+        let source = Refreshed::new();
+        source.refresh(|| 1);
+        while_refreshing(&source, |go| {
+            let last = source.sync(Duration::from_secs(3600), QUICK, || 3);
+            let release = thread::spawn(move || {
+                thread::sleep(SLOW);
+                drop(go);
+            });
+            assert_eq!(source.join(last, || 3).value, 2);
+            assert!(release.join().is_ok());
+        });
     }
 }

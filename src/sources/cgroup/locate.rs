@@ -8,7 +8,6 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::sources::Absent;
 
-const MEMBERSHIP: &str = "proc/self/cgroup";
 const MOUNTS: &str = "proc/self/mountinfo";
 
 /// The version of a cgroup hierarchy.
@@ -45,18 +44,32 @@ pub struct Level {
     pub path: String,
 }
 
-/// `root` stands for `/`.
-pub fn locate(root: &Path) -> Result<Location, Absent> {
-    let membership = read(root, MEMBERSHIP)?;
-    let mounts = read(root, MOUNTS)?;
-    let (version, path) = parse_membership(&membership)
+/// `root` stands for `/`; `membership` is the text of `/proc/self/cgroup`, and `pid` this process.
+pub fn locate(root: &Path, membership: &str, pid: u32) -> Result<Location, Absent> {
+    let (version, path) = parse_membership(membership)
         .ok_or(Absent::Because("the process is in no memory cgroup (/proc/self/cgroup)"))?;
-    let levels = parse_mounts(&mounts, version)
-        .iter()
-        .map(|mount| levels(root, version, mount, path))
+    let mounts = parse_mounts(&read(root, MOUNTS)?, version);
+    let shown = mounts.iter().filter_map(|mount| {
+        let below = below_mount(mount, path)?;
+        let point = mount.point_under(root);
+        point.join(&below).is_dir().then(|| levels(version, &point, &below))
+    });
+    let roots = mounts.iter().filter_map(|mount| {
+        let point = mount.point_under(root);
+        lists(&point, pid).then(|| levels(version, &point, Path::new("")))
+    });
+    let levels = shown
+        .chain(roots)
         .find(|levels| !levels.is_empty())
-        .ok_or(Absent::Because("the process's group does not account memory, or is not mounted"))?;
+        .ok_or(Absent::Because("the process's group is not mounted here, or does not account memory"))?;
     Ok(Location { version, levels })
+}
+
+/// A container may see its own group as the root of a mount under a path that it cannot see: then the
+/// group at that root lists the process.
+fn lists(group: &Path, pid: u32) -> bool {
+    let processes = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+    processes.lines().any(|line| line.parse() == Ok(pid))
 }
 
 fn read(root: &Path, name: &'static str) -> Result<String, Absent> {
@@ -92,6 +105,12 @@ struct Mount {
     point: PathBuf,
 }
 
+impl Mount {
+    fn point_under(&self, root: &Path) -> PathBuf {
+        root.join(self.point.strip_prefix("/").unwrap_or(&self.point))
+    }
+}
+
 /// Lines of `id parent major:minor root point options [optional…] - type source super-options`.
 fn parse_mounts(text: &str, version: Version) -> Vec<Mount> {
     let mount = |line: &str| {
@@ -125,10 +144,8 @@ fn unescape(text: &str) -> Vec<u8> {
     bytes
 }
 
-/// The process's group and those around it, as far as the mount shows them.
-fn levels(root: &Path, version: Version, mount: &Mount, path: &str) -> Vec<Level> {
-    let point = root.join(mount.point.strip_prefix("/").unwrap_or(&mount.point));
-    let below = below_mount(mount, path).filter(|below| point.join(below).is_dir()).unwrap_or_default();
+/// The group `below` a mount point, and those around it, as far as they account memory.
+fn levels(version: Version, point: &Path, below: &Path) -> Vec<Level> {
     below
         .ancestors()
         .map(|group| Level { directory: point.join(group), path: format!("/{}", group.display()) })
@@ -136,13 +153,14 @@ fn levels(root: &Path, version: Version, mount: &Mount, path: &str) -> Vec<Level
         .collect()
 }
 
-/// The group's path below the mount point. `None` when the mount does not show it: in a container
-/// that has its host's paths but not its host's hierarchy, or for a process moved out of its cgroup
-/// namespace, which sees `/../…` (cgroup_namespaces(7)). The mount's own root is then the closest.
+/// The group's path below the mount point. `None` when the mount does not show it: in a container that
+/// has its host's paths but not its host's hierarchy, or where a cgroup namespace writes `/..` for what
+/// is outside of it (cgroup_namespaces(7)).
 fn below_mount(mount: &Mount, path: &str) -> Option<PathBuf> {
     let below = Path::new(path).strip_prefix(&mount.root).ok()?;
-    let plain = below.components().all(|part| matches!(part, Component::Normal(_)));
-    plain.then(|| below.to_path_buf())
+    let plain = |part| matches!(part, Component::Normal(_) | Component::RootDir);
+    let visible = below.components().all(plain) && Path::new(&mount.root).components().all(plain);
+    visible.then(|| below.to_path_buf())
 }
 
 #[cfg(test)]
@@ -176,6 +194,7 @@ mod tests {
         assert_eq!(below("/docker/1", "/docker/1/inner"), Some("inner".into()));
         assert_eq!(below("/docker/1", "/docker/12"), None);
         assert_eq!(below("/", "/../../elsewhere"), None);
+        assert_eq!(below("/../..", "/"), None);
     }
 
     proptest! {

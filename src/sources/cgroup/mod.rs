@@ -8,8 +8,8 @@
 mod locate;
 mod parse;
 
-use std::path::Path;
-use std::sync::OnceLock;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use locate::Version;
@@ -28,7 +28,7 @@ pub struct Cgroup {
     pub level: usize,
     /// The lowest hard limit in force.
     pub limit: Figure,
-    /// Where the kernel starts to throttle and reclaim (v2 only).
+    /// Where the kernel starts to throttle and reclaim: the lowest in force (v2 only).
     pub high: Figure,
     /// All memory charged to the group, page cache included.
     pub usage: Figure,
@@ -36,7 +36,7 @@ pub struct Cgroup {
     pub reclaimable: Figure,
     /// The highest `usage` so far.
     pub peak: Figure,
-    /// Processes that the OOM killer ended in the process's own group.
+    /// Processes that the OOM killer ended in the process's own group, in v2 also in those inside it.
     pub oom_kills: Figure,
     /// Share of time in which tasks waited for memory.
     pub pressure: Result<Pressure, Absent>,
@@ -98,7 +98,23 @@ impl Group {
 }
 
 /// The process's group and those around it.
-pub struct Source(Result<Groups, Absent>);
+pub struct Source {
+    root: PathBuf,
+    pid: u32,
+    membership: KernelFile,
+    found: Mutex<Found>,
+    last: Refreshed<Cgroup>,
+}
+
+/// Where the groups were found, and what `/proc/self/cgroup` said then.
+struct Found {
+    checked: Option<Instant>,
+    membership: String,
+    groups: Result<Arc<Groups>, Absent>,
+}
+
+/// How long a process that is moved to another group goes unnoticed.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
 
 struct Groups {
     version: Version,
@@ -106,50 +122,78 @@ struct Groups {
     levels: Vec<Group>,
     /// Version 1 groups have no pressure file; the machine's is the next best.
     system_pressure: KernelFile,
-    last: Refreshed<Cgroup>,
 }
 
 impl Source {
-    /// `root` stands for `/`.
-    pub fn new(root: &Path) -> Self {
-        Self(locate::locate(root).map(|Location { version, levels }| Groups {
-            version,
-            levels: levels.into_iter().map(|level| Group::new(version, level)).collect(),
-            system_pressure: KernelFile::new(root, "proc/pressure/memory"),
+    /// `root` stands for `/`, and `pid` for this process.
+    pub fn new(root: &Path, pid: u32) -> Self {
+        let found = Found { checked: None, membership: String::new(), groups: Err(NO_GROUP) };
+        Self {
+            root: root.to_path_buf(),
+            pid,
+            membership: KernelFile::new(root, "proc/self/cgroup"),
+            found: Mutex::new(found),
             last: Refreshed::new(),
-        }))
+        }
     }
 
-    /// The group of this process when it is first asked for; a process is seldom moved.
+    /// This process's.
     pub fn own() -> &'static Self {
         static OWN: OnceLock<Source> = OnceLock::new();
-        OWN.get_or_init(|| Self::new(Path::new("/")))
+        OWN.get_or_init(|| Self::new(Path::new("/"), std::process::id()))
     }
 
     /// The version of the hierarchy that limits memory.
     pub fn version(&self) -> Option<Version> {
-        self.0.as_ref().ok().map(|groups| groups.version)
+        self.groups().ok().map(|groups| groups.version)
     }
 
     /// The path of a group below its mount, as `/proc/self/cgroup` would write it.
-    pub fn path(&self, level: usize) -> Option<&str> {
-        self.0.as_ref().ok()?.levels.get(level).map(|group| group.path.as_str())
+    pub fn path(&self, level: usize) -> Option<String> {
+        self.groups().ok()?.levels.get(level).map(|group| group.path.clone())
     }
 
     /// For the JavaScript thread; see [`Refreshed::sync`]. The kernel sums `memory.stat` up when it
     /// is read, which takes long on a machine with thousands of groups.
     pub fn read(&self, max_age: Duration) -> Sample<Cgroup> {
-        match &self.0 {
-            Ok(groups) => groups.last.sync(max_age, || Duration::ZERO, || groups.read()),
-            Err(reason) => Sample { value: Cgroup::absent(*reason), at: Instant::now(), overdue: false },
-        }
+        self.last.sync(max_age, || Duration::ZERO, || self.now())
     }
 
     /// For other threads; rests where it has proved to be slow.
     pub fn refresh_if_due(&self) {
-        if let Ok(groups) = &self.0 {
-            groups.last.refresh_if_due(|| groups.read());
+        self.last.refresh_if_due(|| self.now());
+    }
+
+    fn now(&self) -> Cgroup {
+        self.groups().map_or_else(Cgroup::absent, |groups| groups.read())
+    }
+
+    /// The groups, found anew where the process was moved or they could not be found before.
+    fn groups(&self) -> Result<Arc<Groups>, Absent> {
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        if found.checked.is_some_and(|checked| checked.elapsed() < CHECK_EVERY) {
+            return found.groups.clone();
         }
+        found.checked = Some(Instant::now());
+        match self.membership.read(|text| Ok(text.to_owned())) {
+            Ok(membership) if found.groups.is_err() || membership != found.membership => {
+                found.groups = self.find(&membership);
+                found.membership = membership;
+            }
+            // What was found before still stands when the file cannot be read for once.
+            Err(reason) if found.groups.is_err() => found.groups = Err(reason),
+            _ => {}
+        }
+        found.groups.clone()
+    }
+
+    fn find(&self, membership: &str) -> Result<Arc<Groups>, Absent> {
+        let Location { version, levels } = locate::locate(&self.root, membership, self.pid)?;
+        Ok(Arc::new(Groups {
+            version,
+            levels: levels.into_iter().map(|level| Group::new(version, level)).collect(),
+            system_pressure: KernelFile::new(&self.root, "proc/pressure/memory"),
+        }))
     }
 }
 
@@ -159,7 +203,7 @@ impl Groups {
         let own_stat = self.stat(own);
         let (level, limit) = match self.version {
             Version::V1 => self.hierarchical_limit(own, own_stat.hierarchical_limit),
-            Version::V2 => self.lowest_limit(),
+            Version::V2 => self.lowest(|group| &group.limit),
         };
         let group = self.levels.get(level).unwrap_or(own);
         let stat = if level == 0 { own_stat } else { self.stat(group) };
@@ -167,7 +211,7 @@ impl Groups {
         Cgroup {
             level,
             limit,
-            high: if v2 { Group::number(&group.high) } else { Err(NO_HIGH) },
+            high: if v2 { self.lowest(|group| &group.high).1 } else { Err(NO_HIGH) },
             usage: Group::number(&group.usage),
             reclaimable: stat.reclaimable,
             peak: Group::number(&group.peak),
@@ -190,15 +234,15 @@ impl Groups {
         (self.levels.iter().position(stands_on).unwrap_or(0), limit)
     }
 
-    /// The lowest limit of the groups that can be seen, and the innermost group that has it.
-    fn lowest_limit(&self) -> (usize, Figure) {
-        let limits = self.levels.iter().map(|group| Group::number(&group.limit)).enumerate();
+    /// The lowest bound of one kind on the groups that can be seen, and the innermost that has it.
+    fn lowest(&self, bound: fn(&Group) -> &KernelFile) -> (usize, Figure) {
+        let bounds = self.levels.iter().map(|group| Group::number(bound(group))).enumerate();
         let lower = |lowest: (usize, Figure), other: (usize, Figure)| match (lowest.1, other.1) {
-            (Ok(so_far), Ok(limit)) if limit < so_far => other,
+            (Ok(so_far), Ok(bytes)) if bytes < so_far => other,
             (Err(Absent::Unlimited(_)), Ok(_)) => other,
             _ => lowest,
         };
-        limits.reduce(lower).unwrap_or((0, Err(NO_GROUP)))
+        bounds.reduce(lower).unwrap_or((0, Err(NO_GROUP)))
     }
 }
 

@@ -7,9 +7,12 @@ const UNLIMITED: fn(&'static str) -> Figure = |file| Err(Absent::Unlimited(file)
 const PAGE_CACHE: u64 = 150_994_944 + 62_914_560;
 const SLAB_RECLAIMABLE: u64 = 7_340_032;
 
+/// The process that the fixtures are of.
+const PID: u32 = 4711;
+
 fn read(case: &str) -> (Source, Cgroup) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("__test__/fixtures/cgroup").join(case);
-    let source = Source::new(&root);
+    let source = Source::new(&root, PID);
     let cgroup = source.read(Duration::ZERO).value;
     (source, cgroup)
 }
@@ -18,7 +21,7 @@ fn read(case: &str) -> (Source, Cgroup) {
 fn v2_container() {
     let (source, cgroup) = read("v2-container");
     assert_eq!(source.version(), Some(Version::V2));
-    assert_eq!(source.path(cgroup.level), Some("/"));
+    assert_eq!(source.path(cgroup.level).as_deref(), Some("/"));
     assert_eq!(cgroup.limit, Ok(536_870_912));
     assert_eq!(cgroup.high, UNLIMITED("memory.high"));
     assert_eq!(cgroup.usage, Ok(350_000_000));
@@ -33,7 +36,7 @@ fn v2_container() {
 #[test]
 fn v2_limit_on_the_slice_around_the_service() {
     let (source, cgroup) = read("v2-nested");
-    assert_eq!(source.path(cgroup.level), Some("/system.slice"));
+    assert_eq!(source.path(cgroup.level).as_deref(), Some("/system.slice"));
     assert_eq!(cgroup.limit, Ok(1_073_741_824));
     assert_eq!(cgroup.high, Ok(966_367_641));
     assert_eq!(cgroup.usage, Ok(700_000_000), "of the group that the limit stands on");
@@ -44,7 +47,7 @@ fn v2_limit_on_the_slice_around_the_service() {
 #[test]
 fn v2_without_a_limit_on_an_old_kernel() {
     let (source, cgroup) = read("v2-old-unlimited");
-    assert_eq!(source.path(cgroup.level), Some("/user.slice"));
+    assert_eq!(source.path(cgroup.level).as_deref(), Some("/user.slice"));
     assert_eq!(cgroup.limit, UNLIMITED("memory.max"));
     assert_eq!(cgroup.usage, Ok(350_000_000));
     assert_eq!(cgroup.peak, Err(Absent::File("memory.peak", libc::ENOENT)));
@@ -55,24 +58,59 @@ fn v2_without_a_limit_on_an_old_kernel() {
 #[test]
 fn v2_leaf_without_a_memory_controller() {
     let (source, cgroup) = read("v2-no-controller-in-leaf");
-    assert_eq!(source.path(cgroup.level), Some("/app"));
+    assert_eq!(source.path(cgroup.level).as_deref(), Some("/app"));
     assert_eq!(cgroup.limit, Ok(268_435_456));
 }
 
 #[test]
 fn v2_process_outside_of_its_namespace() {
     let (source, cgroup) = read("v2-outside-namespace");
-    assert_eq!(source.path(cgroup.level), Some("/"), "the mount's root is the closest that can be seen");
+    assert_eq!(source.version(), None, "the group at the mount's root is somebody else's");
+    assert!(matches!(cgroup.limit, Err(Absent::Because(_))), "{cgroup:?}");
+}
+
+#[test]
+fn v2_mount_root_that_lists_the_process() {
+    let (source, cgroup) = read("v2-mount-root-lists-it");
+    assert_eq!(source.path(cgroup.level).as_deref(), Some("/"));
     assert_eq!(cgroup.limit, Ok(134_217_728));
     assert_eq!(cgroup.reclaimable, Err(Absent::File("memory.stat", libc::ENOENT)));
     assert_eq!(cgroup.unreclaimable(), cgroup.reclaimable);
 }
 
 #[test]
+fn v2_throttled_below_the_limit_of_the_group_around() {
+    let (source, cgroup) = read("v2-high-inside");
+    assert_eq!(source.path(cgroup.level).as_deref(), Some("/system.slice"));
+    assert_eq!(cgroup.limit, Ok(1_073_741_824));
+    assert_eq!(cgroup.high, Ok(300_000_000));
+}
+
+#[test]
+fn a_process_that_is_moved_is_followed_and_a_failure_is_not_kept() {
+    let root = std::env::temp_dir().join(format!("heapgap-cgroup-{}", std::process::id()));
+    let group = |name: &str| root.join("sys/fs/cgroup").join(name);
+    let write = |file: &Path, text: &str| {
+        let made = file.parent().map(std::fs::create_dir_all);
+        assert!(matches!(made, Some(Ok(()))) && std::fs::write(file, text).is_ok());
+    };
+    let source = Source::new(&root, PID);
+    assert!(matches!(source.now().limit, Err(Absent::File("proc/self/cgroup", _))));
+    write(&root.join("proc/self/mountinfo"), "31 1 0:27 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
+    for (name, limit) in [("a", 1000), ("b", 2000)] {
+        write(&group(name).join("memory.max"), &format!("{limit}\n"));
+        write(&root.join("proc/self/cgroup"), &format!("0::/{name}\n"));
+        source.found.lock().unwrap_or_else(PoisonError::into_inner).checked = None;
+        assert_eq!(source.now().limit, Ok(limit), "{name}");
+    }
+    let _ = std::fs::remove_dir_all(&root);
+}
+
+#[test]
 fn v1_container() {
     let (source, cgroup) = read("v1-container");
     assert_eq!(source.version(), Some(Version::V1), "the unified line of a hybrid system does not count");
-    assert_eq!(source.path(cgroup.level), Some("/"));
+    assert_eq!(source.path(cgroup.level).as_deref(), Some("/"));
     assert_eq!(cgroup.limit, Ok(536_870_912));
     assert_eq!(cgroup.high, Err(NO_HIGH));
     assert_eq!(cgroup.usage, Ok(350_000_000));
@@ -85,7 +123,7 @@ fn v1_container() {
 #[test]
 fn v1_pod_limit_below_the_container_limit() {
     let (source, cgroup) = read("v1-nested");
-    assert_eq!(source.path(cgroup.level), Some("/kubepods/burstable/pod1"));
+    assert_eq!(source.path(cgroup.level).as_deref(), Some("/kubepods/burstable/pod1"));
     assert_eq!(cgroup.limit, Ok(536_870_912));
     assert_eq!(cgroup.usage, Ok(500_000_000));
     assert_eq!(cgroup.oom_kills, Ok(1), "of the process's own group");
@@ -94,7 +132,7 @@ fn v1_pod_limit_below_the_container_limit() {
 #[test]
 fn v1_limit_on_a_group_that_cannot_be_seen() {
     let (source, cgroup) = read("v1-limit-outside");
-    assert_eq!(source.path(cgroup.level), Some("/"));
+    assert_eq!(source.path(cgroup.level).as_deref(), Some("/"));
     assert_eq!(cgroup.limit, Ok(805_306_368));
 }
 
