@@ -240,7 +240,7 @@ export interface StatsOptions {
 }
 
 export interface SnapshotOptions {
-  /** As for `stats()`; holds for the cgroup's figures too. */
+  /** As for `stats()`; holds for the cgroup's figures and for `v8.arrayBuffers` too. */
   maxAgeMs?: number | undefined;
   /**
    * Whether to count `resources`. By default they are counted until that has taken more than 1 ms

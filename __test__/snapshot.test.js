@@ -133,13 +133,15 @@ test('resources are left out once they took too long to count, and come back', (
 });
 
 test('maxAgeMs lets a reading be reused', () => {
-  const { cgroup } = heapgap.snapshot();
+  const { cgroup, v8 } = heapgap.snapshot();
   const held = Buffer.allocUnsafeSlow(16 * MIB).fill(1);
   const reused = heapgap.snapshot({ maxAgeMs: 60_000 });
   const fresh = heapgap.snapshot();
   assert.ok(fresh.allocator.allocated - reused.allocator.allocated >= 15 * MIB);
   assert.ok(reused.allocator.ageMs > fresh.allocator.ageMs);
   assert.deepEqual(reused.cgroup, cgroup);
+  assert.equal(reused.v8.arrayBuffers, v8.arrayBuffers);
+  assert.ok(fresh.v8.arrayBuffers - v8.arrayBuffers >= 15 * MIB);
   assert.equal(held.length, 16 * MIB);
 });
 

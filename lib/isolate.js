@@ -9,10 +9,20 @@ const v8 = () => {
   return loaded;
 };
 
-/** `process.memoryUsage()`, or null where it throws: it opens /proc, and descriptors may have run out. */
-function readMemoryUsage() {
+let lastMemory = null;
+let lastReadAt = Number.NEGATIVE_INFINITY;
+
+/**
+ * `process.memoryUsage()`, or null where it throws: it opens a file of /proc, which takes longer than
+ * all else that is asked of Node.js, and descriptors may have run out. At most `maxAgeMs` old.
+ */
+function readMemoryUsage(maxAgeMs) {
+  const now = performance.now();
+  if (maxAgeMs > 0 && now - lastReadAt <= maxAgeMs) return lastMemory;
   try {
-    return process.memoryUsage();
+    lastMemory = process.memoryUsage();
+    lastReadAt = now;
+    return lastMemory;
   } catch {
     return null;
   }

@@ -33,7 +33,7 @@ async function purgeOnce() {
 }
 
 function purgeWithoutAddon(name) {
-  const rss = readMemoryUsage()?.rss ?? null;
+  const rss = readMemoryUsage(0)?.rss ?? null;
   const stats = table.statsOf(name, table.emptySlots(), [{ field: '*', reason: why }]);
   return {
     allocator: name,

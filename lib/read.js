@@ -69,7 +69,7 @@ function statsWithoutAddon() {
 function snapshot(options) {
   const { maxAgeMs, resources } = settings(SNAPSHOT_OPTIONS, options, 'snapshot');
   live ??= allocator();
-  const memory = isolate.readMemoryUsage();
+  const memory = isolate.readMemoryUsage(maxAgeMs);
   const v8 = isolate.readV8(memory);
   const counts = resources === false ? null : isolate.countResources(resources);
   const native = addon ? readNative(maxAgeMs, v8) : readWithoutAddon(memory, v8);
