@@ -32,7 +32,7 @@ static LAST: Refreshed<Glibc> = Refreshed::new();
 
 /// For the JavaScript thread; see [`Refreshed::sync`].
 pub fn read(max_age: Duration) -> Sample<Glibc> {
-    LAST.sync(max_age, || Duration::ZERO, now)
+    LAST.sync(max_age, |_| Duration::ZERO, now)
 }
 
 /// For other threads; rests where it has proved to be slow, because it stalls those that allocate.

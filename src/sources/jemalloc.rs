@@ -72,8 +72,8 @@ const FEW_ARENAS: u32 = 16;
 
 /// jemalloc makes room for four arenas a CPU, and puts one to use when a thread first needs it. Which
 /// are in use it tells as of the last refresh; since then, each thread may have taken one.
-fn expected_cost() -> Duration {
-    let count = Keys::cached().narenas.and_then(|key| key.read().ok()).unwrap_or(0);
+fn expected_cost(last: &Jemalloc) -> Duration {
+    let count = last.arenas.ok().and_then(|count| u32::try_from(count).ok()).unwrap_or(0);
     if count <= FEW_ARENAS {
         return Duration::ZERO;
     }

@@ -73,12 +73,12 @@ impl<T: Copy> Refreshed<T> {
     }
 
     /// For the JavaScript thread: a reading at most `max_age` old where that is to be had without
-    /// waiting, else the last one. `expected` is what a refresh will take at the most, where that is
-    /// known beforehand.
+    /// waiting, else the last one. `expected` is what a refresh will take at the most, where that can be
+    /// told from the last reading.
     pub fn sync(
         &self,
         max_age: Duration,
-        expected: impl FnOnce() -> Duration,
+        expected: impl FnOnce(&T) -> Duration,
         read: impl FnOnce() -> T,
     ) -> Sample<T> {
         let Some(last) = *lock(&self.last) else {
@@ -91,7 +91,7 @@ impl<T: Copy> Refreshed<T> {
         match self.cost.try_lock() {
             Ok(mut cost) => {
                 if !matches!(*cost, Cost::Slow(_)) {
-                    let expected = expected();
+                    let expected = expected(&last.value);
                     if expected <= SYNC_BUDGET {
                         return self.refresh_holding(cost, read);
                     }
@@ -174,7 +174,7 @@ mod tests {
     use std::thread;
 
     const SLOW: Duration = Duration::from_millis(2);
-    const QUICK: fn() -> Duration = || Duration::ZERO;
+    const QUICK: fn(&u32) -> Duration = |_| Duration::ZERO;
 
     fn slowly(value: u32) -> impl FnOnce() -> u32 {
         move || {
@@ -218,7 +218,7 @@ mod tests {
     fn a_source_that_is_expected_to_be_slow_is_not_tried() {
         let source = Refreshed::new();
         source.refresh(|| 1);
-        let sample = source.sync(Duration::ZERO, || SLOW, || 2);
+        let sample = source.sync(Duration::ZERO, |_| SLOW, || 2);
         assert_eq!((sample.value, sample.overdue), (1, false));
         assert_eq!(source.sync(Duration::ZERO, QUICK, || 3).value, 1, "until it was refreshed");
     }
@@ -233,9 +233,13 @@ mod tests {
     #[test]
     fn a_reading_that_was_only_preempted_does_not_count() {
         let source = Refreshed::new();
-        source.sync(Duration::ZERO, QUICK, || thread::sleep(SLOW));
-        source.sync(Duration::ZERO, QUICK, || thread::sleep(SLOW));
-        assert!(!source.sync(Duration::ZERO, QUICK, || ()).overdue);
+        let preempted = || {
+            thread::sleep(SLOW);
+            1
+        };
+        source.sync(Duration::ZERO, QUICK, preempted);
+        source.sync(Duration::ZERO, QUICK, preempted);
+        assert_eq!(source.sync(Duration::ZERO, QUICK, || 2).value, 2);
     }
 
     /// Refreshes in another thread; calls `meanwhile` while that is under way, and then lets it end.

@@ -156,7 +156,7 @@ impl Source {
     /// For the JavaScript thread; see [`Refreshed::sync`]. The kernel sums `memory.stat` up when it
     /// is read, which takes long on a machine with thousands of groups.
     pub fn read(&self, max_age: Duration) -> Sample<Cgroup> {
-        self.last.sync(max_age, || Duration::ZERO, || self.now())
+        self.last.sync(max_age, |_| Duration::ZERO, || self.now())
     }
 
     /// For other threads; rests where it has proved to be slow.
