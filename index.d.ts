@@ -309,7 +309,7 @@ export function allocator(): Allocator;
 
 /**
  * The live allocator's own figures. Synchronous; refreshes jemalloc's epoch, which takes about 15 µs
- * at two arenas in use and 50 µs at nine, and nothing else of the process changes.
+ * at two arenas in use and 40 µs at nine, and nothing else of the process changes.
  *
  * @throws {TypeError | RangeError} `ERR_HEAPGAP_INVALID_ARG_TYPE`, `ERR_HEAPGAP_INVALID_ARG_VALUE`
  * or `ERR_HEAPGAP_UNKNOWN_OPTION` for a bad option; never because a figure cannot be had.

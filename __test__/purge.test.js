@@ -34,6 +34,19 @@ for (const name of JEMALLOCS) {
     assert.equal(child.shared, true, 'concurrent calls share one run');
   });
 
+  test(`${name}: the cache of the thread that asks is flushed first`, async (t) => {
+    const libraries = preload(t, name);
+    if (libraries === null) return;
+    const { foretold, report } = await runChild('purge.js', {
+      preload: libraries,
+      nodeArgs: GC,
+      args: [8, 64 * 1024, 1000],
+    });
+    // Unflushed it would have grown: reading, too, frees what it allocates.
+    const [before, after] = [foretold.threadCaches, report.stats.before.threadCaches];
+    assert.ok(after < before, `${before} → ${after}`);
+  });
+
   test(`${name}: with background threads purging too`, async (t) => {
     const libraries = preload(t, name);
     if (libraries === null) return;

@@ -105,7 +105,7 @@ function endAs(status, signal) {
 }
 
 function cannotStart(command, error) {
-  const missing = ['ENOENT', 'ERR_HEAPGAP_NOT_FOUND'].includes(error.code);
+  const missing = ['ENOENT', 'ERR_HEAPGAP_COMMAND_NOT_FOUND'].includes(error.code);
   const hint = missing && /\s/.test(command) ? ' (give the command as separate words)' : '';
   fail(
     `cannot start ${command}: ${error.message}${hint}`,

@@ -38,7 +38,7 @@ impl Error {
     pub fn code(&self) -> Code {
         Code(match self {
             Error::Thread(_) => "ERR_HEAPGAP_THREAD",
-            Error::Exec(error) if error.kind() == io::ErrorKind::NotFound => "ERR_HEAPGAP_NOT_FOUND",
+            Error::Exec(error) if error.kind() == io::ErrorKind::NotFound => "ERR_HEAPGAP_COMMAND_NOT_FOUND",
             Error::Exec(_) => "ERR_HEAPGAP_EXEC",
             Error::Printout(_) => "ERR_HEAPGAP_PRINTOUT",
             Error::Node(_) => "ERR_HEAPGAP_INTERNAL",

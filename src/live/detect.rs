@@ -282,13 +282,9 @@ fn glibc_counts_our_block(evidence: &mut Vec<String>) -> bool {
 /// too small to split off; where the mmap threshold was lowered it is whole pages of its own
 /// (malloc/malloc.c, MINSIZE and sysmalloc_mmap).
 fn is_one_block(moved: u64, size: usize) -> bool {
+    const LARGEST_PAGE: u64 = 64 * 1024;
     let size = size as u64;
-    (size..size + page_size() + 64).contains(&moved)
-}
-
-fn page_size() -> u64 {
-    // SAFETY: sysconf(3) takes no pointer.
-    u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
+    (size..size + LARGEST_PAGE + 64).contains(&moved)
 }
 
 fn live_musl(evidence: &mut Vec<String>) -> Option<Proven> {
