@@ -9,7 +9,7 @@ const { setTimeout: sleep } = require('node:timers/promises');
 
 const autocannon = require('autocannon');
 const heapgap = require('../index.js');
-const { findLibrary } = require('../lib/run.js');
+const { findLibrary } = require('../lib/library.js');
 
 const ROOT = path.join(__dirname, '..');
 const SERVER = path.join(ROOT, 'examples', 'express', 'server.js');

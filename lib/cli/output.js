@@ -1,0 +1,40 @@
+'use strict';
+// How the command line talks, and the exit statuses that its commands share.
+
+const fs = require('node:fs');
+
+const USAGE = `usage: heapgap run [--] <command> [argument…]
+       heapgap path
+       heapgap --help | --version
+
+run   starts the command on the jemalloc that heapgap ships. LD_PRELOAD and MALLOC_CONF are kept:
+      pairs of MALLOC_CONF that you set win over heapgap's. The command takes over this process,
+      so its pid, signals and exit status are its own.
+path  prints where that jemalloc is, for an LD_PRELOAD of your own.
+`;
+
+/** heapgap itself failed, as env(1), nohup(1) and timeout(1) use it. */
+const EXIT_OWN_FAILURE = 125;
+
+/**
+ * Past process.stderr, which makes a pipe non-blocking (uv_pipe_open): a command that we start shares
+ * it, and would lose what does not fit.
+ */
+function say(message) {
+  try {
+    fs.writeSync(2, `heapgap: ${message}\n`);
+  } catch {
+    // Closed or full: the command matters more.
+  }
+}
+
+function fail(message, status = EXIT_OWN_FAILURE) {
+  say(message);
+  process.exitCode = status;
+}
+
+function usageError(message) {
+  fail(`${message}\n${USAGE}`.trimEnd());
+}
+
+module.exports = { USAGE, fail, say, usageError };
