@@ -1,0 +1,12 @@
+'use strict';
+// Every public name, taken as CommonJS takes it.
+
+const assert = require('node:assert');
+const { allocator, purge, route, snapshot, stats } = require('heapgap');
+
+const taken = { allocator, purge, route, snapshot, stats };
+assert.deepStrictEqual(Object.keys(taken).sort(), Object.keys(require('heapgap')).sort());
+for (const [name, value] of Object.entries(taken)) assert.equal(typeof value, 'function', name);
+assert.equal(allocator().capabilities.stats, true, allocator().evidence.join('; '));
+assert.ok(snapshot().process.rss > 0);
+assert.match(require('heapgap/package.json').version, /^\d/);

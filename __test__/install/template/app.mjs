@@ -1,0 +1,10 @@
+// Every public name, imported by name: Node.js has to find them in a CommonJS file.
+
+import assert from 'node:assert';
+import heapgap, { allocator, purge, route, snapshot, stats } from 'heapgap';
+
+const taken = { allocator, purge, route, snapshot, stats };
+assert.deepStrictEqual(Object.keys(taken).sort(), Object.keys(heapgap).sort());
+for (const [name, value] of Object.entries(taken)) assert.equal(typeof value, 'function', name);
+assert.equal(allocator().capabilities.stats, true, allocator().evidence.join('; '));
+assert.ok(stats().allocated > 0);

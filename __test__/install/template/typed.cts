@@ -1,0 +1,13 @@
+// The same in TypeScript that becomes CommonJS.
+
+import assert = require('node:assert');
+import heapgap = require('heapgap');
+
+const { allocator, purge, route, snapshot, stats } = heapgap;
+const taken: typeof heapgap = { allocator, purge, route, snapshot, stats };
+
+const figures: heapgap.Snapshot = taken.snapshot();
+const name: heapgap.AllocatorName = taken.allocator().name;
+assert.equal(figures.allocator.name, name);
+// @ts-expect-error: a string is no number
+assert.throws(() => stats({ maxAgeMs: '1' }), { code: 'ERR_HEAPGAP_INVALID_ARG_TYPE' });

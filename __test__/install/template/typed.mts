@@ -1,0 +1,15 @@
+// Every public name, imported with its types: a missing one does not compile.
+
+import assert from 'node:assert';
+import { createServer } from 'node:http';
+import heapgap, { allocator, type PurgeReport, purge, route, snapshot, stats } from 'heapgap';
+
+const taken: typeof heapgap = { allocator, purge, route, snapshot, stats };
+
+createServer(route({ minIntervalMs: 5000 })).unref();
+const rss: number | null = taken.snapshot().process.rss;
+const report: PurgeReport = await taken.purge();
+assert.equal(typeof rss, 'number');
+assert.equal(report.allocator, stats().allocator);
+// @ts-expect-error: no such option
+assert.throws(() => stats({ maxAge: 1 }), { code: 'ERR_HEAPGAP_UNKNOWN_OPTION' });
