@@ -5,6 +5,7 @@ use std::{env, error::Error, ffi::OsString, path::PathBuf};
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=operators.c");
+    println!("cargo:rerun-if-env-changed=LDFLAGS");
     let Some(root) = env::var_os("DEP_JEMALLOC_ROOT") else {
         // JEMALLOC_OVERRIDE is in force, as under `cargo clippy --workspace`: there is no archive.
         return Ok(());
@@ -20,7 +21,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         // Whole: nothing in the link refers to malloc, so the linker would take no member.
         .arg("-Wl,--whole-archive")
         .arg(&archive)
-        .args(["-Wl,--no-whole-archive", "-lm", "-lpthread", "-ldl", "-o"])
+        .args(["-Wl,--no-whole-archive", "-lm", "-lpthread", "-ldl"])
+        .args(env::var("LDFLAGS").unwrap_or_default().split_whitespace())
+        .arg("-o")
         .arg(&library)
         .status()?;
     if !status.success() {

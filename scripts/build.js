@@ -1,19 +1,11 @@
 'use strict';
 // Builds the addon, its generated binding, and the preloadable libjemalloc.so.2.
 
-const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 
-const root = path.join(__dirname, '..');
-
-function run(command, args, options) {
-  const child = spawnSync(command, args, { cwd: root, stdio: 'inherit', ...options });
-  if (child.error) throw new Error(`could not start ${command}: ${child.error.message}`);
-  if (child.status !== 0) process.exit(child.status ?? 1);
-  return child;
-}
+const { build, builtLibrary, root, run } = require('./cargo.js');
 
 function buildAddon(args) {
   const napi = require.resolve('@napi-rs/cli/package.json');
@@ -26,30 +18,12 @@ function buildAddon(args) {
 }
 
 function buildLibrary() {
-  const args = ['build', '--release', '--package', 'heapgap-preload'];
-  const output = ['--message-format', 'json-render-diagnostics'];
-  const manifest = ['--manifest-path', path.join(root, 'Cargo.toml')];
   // From elsewhere, so that .cargo/config.toml, which keeps jemalloc out of the addon, is not read.
-  const cargo = run('cargo', [...args, ...manifest, ...output], {
-    cwd: os.tmpdir(),
-    stdio: ['ignore', 'pipe', 'inherit'],
-    maxBuffer: Infinity,
-  });
-  const built = path.join(outDir(cargo.stdout.toString()), 'libjemalloc.so.2');
+  const messages = build('cargo', ['build', '--package', 'heapgap-preload'], { cwd: os.tmpdir() });
   const target = path.join(root, 'preload', 'libjemalloc.so.2');
   // Replaced by renaming: a process that runs on the old file keeps it.
-  fs.copyFileSync(built, `${target}.new`);
+  fs.copyFileSync(builtLibrary(messages), `${target}.new`);
   fs.renameSync(`${target}.new`, target);
-}
-
-function outDir(messages) {
-  for (const line of messages.split('\n')) {
-    const message = line.startsWith('{') ? JSON.parse(line) : {};
-    if (message.reason === 'build-script-executed' && message.package_id.includes('/preload#')) {
-      return message.out_dir;
-    }
-  }
-  throw new Error('cargo did not say where it built libjemalloc.so.2');
 }
 
 buildAddon(process.argv.slice(2));
