@@ -18,9 +18,11 @@ const SWITCH = 'HEAPGAP_PRELOAD';
  */
 const GUARD = 'HEAPGAP_PRELOAD_DONE';
 
-/** What a start anew would cut off, as process.getActiveResourcesInfo() calls it. */
-const AT_WORK =
-  /^(TTYWrap|PipeWrap|PipeServerWrap|TCPServerWrap|TCPSocketWrap|ConnectWrap|UDPWrap|ProcessWrap)$/;
+/**
+ * What a start anew would cut off, as process.getActiveResourcesInfo() calls it. Not PipeWrap and TTYWrap:
+ * those are also standard output and the parent's channel, which stay.
+ */
+const AT_WORK = /^(TCPServerWrap|TCPSocketWrap|ConnectWrap|UDPWrap|PipeServerWrap|ProcessWrap)$/;
 
 const EVALUATED = /^(-e|-p|-pe|--eval|--print)($|=)/;
 
@@ -49,29 +51,13 @@ function messagesRead() {
   return pending !== undefined && channel[pending]?.length > 0;
 }
 
-/** What is open because of Node.js itself: the parent's channel, and what it read the script from. */
-function expected(script) {
-  const channel = process.channel ? ['PipeWrap'] : [];
-  return script === undefined ? channel : [...channel, 'TTYWrap', 'PipeWrap'];
-}
-
-/** What is open beyond that, such as a server that would be gone. */
-function atWork(script) {
-  const open = process.getActiveResourcesInfo().filter((name) => AT_WORK.test(name));
-  for (const name of expected(script)) {
-    const at = open.indexOf(name);
-    if (at >= 0) open.splice(at, 1);
-  }
-  return [...new Set(open)].join(', ');
-}
-
 const WAITS_FOR_DEBUGGER = /(^|\s)--inspect-(brk|wait)\b/;
 
 /** Why this process should not start anew now, although it could; `null` where it should. */
-function objection(script) {
+function objection() {
   const first = 'load heapgap/preload before anything else, as with node -r';
-  const open = atWork(script);
-  if (open) return `it is at work already (${open}): ${first}`;
+  const open = new Set(process.getActiveResourcesInfo().filter((name) => AT_WORK.test(name)));
+  if (open.size > 0) return `it is at work already (${[...open].join(', ')}): ${first}`;
   if (messagesRead()) return `it has received messages from its parent already: ${first}`;
   const options = [...process.execArgv, process.env.NODE_OPTIONS ?? ''];
   if (options.some((option) => WAITS_FOR_DEBUGGER.test(option)))
@@ -102,8 +88,7 @@ function obstacle(library) {
 }
 
 function startAnew(library) {
-  const script = scriptRead();
-  const why = objection(script);
+  const why = objection();
   if (why) return warn(why);
   const invocation = {
     argv0: process.argv0,
@@ -116,7 +101,7 @@ function startAnew(library) {
     [GUARD]: identity(),
   };
   try {
-    addon.reexec(invocation, variables, script);
+    addon.reexec(invocation, variables, scriptRead());
   } catch (error) {
     giveUp(`it cannot start anew: ${error.message}`);
   }
