@@ -13,6 +13,7 @@ const { mergeMallocConf } = require('../lib/malloc-conf.js');
 const { LIBRARIES, preload } = require('./support/allocators.js');
 const { environment, finished } = require('./support/child.js');
 const { MAJORS, binary, installNodes } = require('./support/nodes.js');
+const { copyPackage } = require('./support/package.js');
 
 const BIN = path.join(__dirname, '..', 'bin', 'heapgap.js');
 const IDENTIFY = path.join(__dirname, 'children', 'identify.js');
@@ -24,17 +25,8 @@ const LIMIT = { timeout: 120_000, killSignal: 'SIGKILL' };
 
 before(installNodes, { timeout: 600_000 });
 
-/** A copy of the package in a folder of that name; without `addon`, as where none is installed. */
-function copyPackage(t, { name = 'heapgap-', addon = false } = {}) {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), name));
-  t.after(() => fs.rmSync(folder, { recursive: true }));
-  const root = path.join(__dirname, '..');
-  const built = fs.readdirSync(root).filter((file) => addon && file.endsWith('.node'));
-  for (const part of ['bin', 'lib', 'package.json', 'preload/libjemalloc.so.2', ...built]) {
-    fs.cpSync(path.join(root, part), path.join(folder, part), { recursive: true });
-  }
-  return path.join(folder, 'bin', 'heapgap.js');
-}
+/** The command line of a copy of the package. */
+const copyBin = (t, options) => path.join(copyPackage(t, options), 'bin', 'heapgap.js');
 
 const evaluate = (code, options) => heapgap(['run', '--', process.execPath, '-p', code], options);
 
@@ -176,7 +168,7 @@ test('--help and --version', async () => {
 });
 
 test('a library whose path LD_PRELOAD cannot hold: the command starts all the same', async (t) => {
-  const bin = copyPackage(t, { name: 'heap gap-' });
+  const bin = copyBin(t, { name: 'heap gap-' });
   const code = 'String(process.env.LD_PRELOAD)';
   const ended = await finished(process.execPath, [bin, 'run', '--', process.execPath, '-p', code]);
   assert.equal(ended.code, 0, ended.stderr);
@@ -185,7 +177,7 @@ test('a library whose path LD_PRELOAD cannot hold: the command starts all the sa
 });
 
 test('what is said before the command starts leaves its output whole', async (t) => {
-  const bin = copyPackage(t, { name: 'heap gap-', addon: true });
+  const bin = copyBin(t, { name: 'heap gap-', addon: true });
   const command = [process.execPath, bin, 'run', '--', 'head', '-c', '2000000', '/dev/zero'];
   const { stdout } = await finished('sh', ['-c', '"$@" 2>&1 | cat', 'sh', ...command]);
   const [message] = stdout.split('\0', 1);
@@ -245,7 +237,7 @@ describe('without an addon', () => {
     finished(process.execPath, [bin, 'run', '--', ...command], options);
 
   test('status and environment', async (t) => {
-    const bin = copyPackage(t);
+    const bin = copyBin(t);
     const code = 'console.log(process.env.HG_TEST, process.env.LD_PRELOAD); process.exitCode = 42';
     const ended = await start(bin, [process.execPath, '-e', code], { env: { HG_TEST: 'x=y' } });
     const library = path.join(bin, '..', '..', 'preload', 'libjemalloc.so.2');
@@ -253,7 +245,7 @@ describe('without an addon', () => {
   });
 
   test('signals reach the command', async (t) => {
-    const bin = copyPackage(t);
+    const bin = copyBin(t);
     for (const signal of ['SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2']) {
       const code = `process.on('${signal}', () => process.exit(7)); console.log('up');
         setInterval(() => {}, 9e4)`;
@@ -270,7 +262,7 @@ describe('without an addon', () => {
   });
 
   test('a command that a signal ends', async (t) => {
-    const bin = copyPackage(t);
+    const bin = copyBin(t);
     for (const signal of ['SIGTERM', 'SIGKILL', 'SIGUSR1']) {
       const ended = await start(bin, ['sh', '-c', `kill -${signal.slice(3)} $$`]);
       assert.deepEqual([ended.code, ended.signal], [null, signal]);
@@ -281,7 +273,7 @@ describe('without an addon', () => {
   });
 
   test('what cannot be started', async (t) => {
-    const bin = copyPackage(t);
+    const bin = copyBin(t);
     const missing = await start(bin, ['node server.js']);
     assert.equal(missing.code, 127);
     assert.match(missing.stderr, /^heapgap: cannot start node server\.js: .* separate words\)\n$/);

@@ -5,10 +5,14 @@ const fs = require('node:fs');
 
 const { mergeMallocConf } = require('./malloc-conf.js');
 
+/** ld.so(8): the list is separated by spaces or colons. */
+function otherLibraries(list, library) {
+  return (list ?? '').split(/[\s:]+/).filter((file) => file && file !== library);
+}
+
 /** First, so that it serves malloc even where another allocator is in the list. */
 function mergePreload(existing, library) {
-  const others = (existing ?? '').split(/[\s:]+/).filter((file) => file && file !== library);
-  return [library, ...others].join(':');
+  return [library, ...otherLibraries(existing, library)].join(':');
 }
 
 /** The variables to add to `environment`. */
@@ -19,20 +23,27 @@ function jemallocVariables(environment, library) {
   };
 }
 
+/** LD_PRELOAD without `library`; `undefined` when nothing is left. */
+function withoutLibrary(existing, library) {
+  return otherLibraries(existing, library).join(':') || undefined;
+}
+
+/** What Node.js takes out of process.env at start (internal/process/pre_execution). */
+const TAKEN = /^NODE_(CHANNEL_FD|CHANNEL_SERIALIZATION_MODE|UNIQUE_ID)=/;
+
 /**
- * Where this process was started by child_process.fork(): what tells the command of the channel.
- * Node.js removes both from process.env at start (setupChildProcessIpcChannel), but not from what
- * the kernel shows (proc(5), /proc/pid/environ).
+ * Where this process was started by child_process.fork() or by node:cluster: what tells the next program
+ * of the channel. The kernel still has it (proc(5), /proc/pid/environ).
  */
 function channelVariables() {
   if (!process.channel) return {};
   try {
     const pairs = fs.readFileSync('/proc/self/environ', 'utf8').split('\0');
-    const ours = pairs.filter((pair) => /^NODE_CHANNEL_(FD|SERIALIZATION_MODE)=/.test(pair));
+    const ours = pairs.filter((pair) => TAKEN.test(pair));
     return Object.fromEntries(ours.map((pair) => pair.split('=')));
   } catch {
     return {};
   }
 }
 
-module.exports = { channelVariables, jemallocVariables, mergePreload };
+module.exports = { channelVariables, jemallocVariables, mergePreload, withoutLibrary };

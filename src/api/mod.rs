@@ -5,25 +5,8 @@
 mod background;
 #[cfg(feature = "bench")]
 mod bench;
+mod exec;
 mod read;
 mod table;
 mod tasks;
 mod types;
-
-use std::collections::HashMap;
-
-use napi_derive::napi;
-
-use crate::control::exec;
-use crate::error::{Code, Error};
-
-/// Replaces this process by a command, with `variables` added to its environment; throws when that
-/// fails.
-#[napi(catch_unwind)]
-pub fn exec(
-    file: String,
-    arguments: Vec<String>,
-    variables: HashMap<String, String>,
-) -> napi::Result<(), Code> {
-    Err(Error::Exec(exec::exec(&file, &arguments, &variables)).into())
-}

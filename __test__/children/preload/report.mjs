@@ -1,0 +1,2 @@
+import 'heapgap/preload';
+import './report.js';

@@ -1,0 +1,233 @@
+//! Starting this very program anew in this very process, for `heapgap/preload`.
+
+use std::collections::HashMap;
+use std::env;
+use std::ffi::{CString, OsString, c_char};
+use std::fs::{self, File};
+use std::io::{self, Seek, Write};
+use std::os::fd::{AsRawFd, FromRawFd, RawFd};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::MetadataExt;
+use std::ptr;
+
+use super::handover::Handover;
+
+/// How Node.js understood its command line.
+pub struct Invocation {
+    /// `process.argv0`.
+    pub argv0: String,
+    /// `process.execArgv`.
+    pub options: Vec<String>,
+    /// `process.argv` without its first.
+    pub arguments: Vec<String>,
+}
+
+/// Replaces this process by a new start of its executable, with the same arguments and `variables` added to
+/// the environment. `script` is what Node.js has read from standard input, to be read there again.
+///
+/// Returns only when that fails; everything is then as it was.
+pub fn reexec(
+    invocation: Invocation,
+    variables: &HashMap<String, String>,
+    script: Option<&str>,
+) -> io::Error {
+    match try_reexec(invocation, variables, script) {
+        Err(error) => error,
+        Ok(never) => match never {},
+    }
+}
+
+enum Never {}
+
+fn try_reexec(
+    invocation: Invocation,
+    variables: &HashMap<String, String>,
+    script: Option<&str>,
+) -> io::Result<Never> {
+    if is_secure() {
+        return Err(io::Error::other(
+            "the executable has file capabilities, or is set-user-ID or set-group-ID, and then the \
+             dynamic linker ignores LD_PRELOAD",
+        ));
+    }
+    let file = CString::new(executable()?)?;
+    let arguments = CStrings::new(arguments(invocation))?;
+    let environment = CStrings::new(environment(variables))?;
+    let channel = variables.get("NODE_CHANNEL_FD").and_then(|fd| fd.parse().ok());
+    let _handover = Handover::new(channel);
+    // After it, which takes the descriptors below a gap for inherited: this makes one more.
+    let _stdin = script.map(Stdin::holding).transpose()?;
+    // SAFETY: execve(2): a string and two arrays of strings that end with a null pointer, all alive.
+    unsafe { libc::execve(file.as_ptr(), arguments.as_ptr(), environment.as_ptr()) };
+    Err(io::Error::last_os_error())
+}
+
+/// getauxval(3): ld.so(8) then is in secure-execution mode.
+fn is_secure() -> bool {
+    // SAFETY: getauxval accepts any type.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
+/// The executable's path where it still names it: the kernel calls the process by the path's last part
+/// (prctl(2), PR_SET_NAME), and through `/proc/self/exe` it would be called "exe".
+fn executable() -> io::Result<Vec<u8>> {
+    const SELF: &str = "/proc/self/exe";
+    let identity = |path: &std::path::Path| fs::metadata(path).map(|file| (file.dev(), file.ino()));
+    let own = identity(SELF.as_ref())?;
+    let path = fs::read_link(SELF)?;
+    let same = identity(&path).is_ok_and(|other| other == own);
+    Ok(if same { path.into_os_string().into_vec() } else { SELF.into() })
+}
+
+/// The kernel's copy, which has every byte as it was given; or, where a process title is written over it
+/// (uv_set_process_title), what Node.js made of it.
+fn arguments(invocation: Invocation) -> Vec<Vec<u8>> {
+    let given = fs::read("/proc/self/cmdline").ok().map(|bytes| parse_cmdline(&bytes));
+    given.filter(|given| agree(given, &invocation)).unwrap_or_else(|| {
+        let Invocation { argv0, options, arguments } = invocation;
+        let all = [argv0].into_iter().chain(options).chain(arguments);
+        all.map(String::into_bytes).collect()
+    })
+}
+
+/// Arguments that each end with a null byte (proc(5), /proc/pid/cmdline).
+fn parse_cmdline(bytes: &[u8]) -> Vec<Vec<u8>> {
+    let bytes = bytes.strip_suffix(&[0]).unwrap_or(bytes);
+    bytes.split(|&byte| byte == 0).map(<[u8]>::to_vec).collect()
+}
+
+/// Whether Node.js has seen these arguments. The script's is left out: Node.js makes a path of it.
+fn agree(given: &[Vec<u8>], seen: &Invocation) -> bool {
+    let rest = seen.arguments.get(1..).unwrap_or_default();
+    let same = |(given, seen): (&Vec<u8>, &String)| String::from_utf8_lossy(given) == seen.as_str();
+    let Some((first, others)) = given.split_first() else { return false };
+    let Some(script) = others.len().checked_sub(rest.len()) else { return false };
+    same((first, &seen.argv0)) && script >= seen.options.len() && others[script..].iter().zip(rest).all(same)
+}
+
+/// The environment as it is now, not as at start: what ran before us may have set variables.
+fn environment(variables: &HashMap<String, String>) -> Vec<Vec<u8>> {
+    let kept =
+        env::vars_os().filter(|(name, _)| name.to_str().is_none_or(|name| !variables.contains_key(name)));
+    let added = variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
+    let pair = |(name, value): (OsString, OsString)| [name.into_vec(), value.into_vec()].join(&b'=');
+    kept.chain(added).map(pair).collect()
+}
+
+/// What execve(2) takes as `argv` and `envp`.
+struct CStrings {
+    pointers: Vec<*const c_char>,
+    _strings: Vec<CString>,
+}
+
+impl CStrings {
+    fn new(strings: Vec<Vec<u8>>) -> io::Result<Self> {
+        let strings = strings.into_iter().map(CString::new).collect::<Result<Vec<_>, _>>()?;
+        let pointers = strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect();
+        Ok(Self { pointers, _strings: strings })
+    }
+
+    fn as_ptr(&self) -> *const *const c_char {
+        self.pointers.as_ptr()
+    }
+}
+
+/// Standard input while it is replaced by a file that holds a script. Dropped, it is itself again.
+struct Stdin {
+    original: File,
+}
+
+impl Stdin {
+    fn holding(script: &str) -> io::Result<Self> {
+        // SAFETY: fcntl(2); the number it answers is ours to close, and a File does.
+        let original = unsafe { owned(libc::fcntl(0, libc::F_DUPFD_CLOEXEC, 3)) }?;
+        // SAFETY: memfd_create(2) takes a string, and its answer is ours to close.
+        let mut file = unsafe { owned(libc::memfd_create(c"stdin".as_ptr(), libc::MFD_CLOEXEC)) }?;
+        file.write_all(script.as_bytes())?;
+        file.rewind()?;
+        replace_stdin(&file)?;
+        Ok(Self { original })
+    }
+}
+
+impl Drop for Stdin {
+    fn drop(&mut self) {
+        // Nothing is left to do where it fails.
+        let _ = replace_stdin(&self.original);
+    }
+}
+
+fn replace_stdin(file: &File) -> io::Result<()> {
+    // SAFETY: dup2(2) on any number is safe.
+    match unsafe { libc::dup2(file.as_raw_fd(), 0) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+/// # Safety
+/// `descriptor` is -1 with `errno` set, or open and nobody else's.
+unsafe fn owned(descriptor: RawFd) -> io::Result<File> {
+    match descriptor {
+        -1 => Err(io::Error::last_os_error()),
+        // SAFETY: as the caller promises.
+        _ => Ok(unsafe { File::from_raw_fd(descriptor) }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn strings(list: &[&str]) -> Vec<String> {
+        list.iter().map(|&text| text.to_owned()).collect()
+    }
+
+    fn invocation(options: &[&str], arguments: &[&str]) -> Invocation {
+        Invocation { argv0: "node".into(), options: strings(options), arguments: strings(arguments) }
+    }
+
+    #[test]
+    fn the_arguments_as_given_are_taken_where_node_saw_the_same() {
+        let given = parse_cmdline(b"node\0-r\0./p.js\0server.js\0a b\0\0");
+        assert_eq!(given, [&b"node"[..], b"-r", b"./p.js", b"server.js", b"a b", b""]);
+        assert!(agree(&given, &invocation(&["-r", "./p.js"], &["/app/server.js", "a b", ""])));
+        assert!(!agree(&given, &invocation(&["-r", "./p.js"], &["/app/server.js", "other"])));
+    }
+
+    #[test]
+    fn a_title_is_not_taken_for_arguments() {
+        let title = parse_cmdline(b"my service\0\0\0\0\0\0");
+        assert!(!agree(&title, &invocation(&[], &["/app/server.js"])));
+        let unlucky = parse_cmdline(b"node\0\0\0\0");
+        assert!(!agree(&unlucky, &invocation(&["-r", "x", "-r", "y"], &["/app/server.js", "a"])));
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_pass_as_they_are() {
+        let given = parse_cmdline(b"node\0server.js\0caf\xe9\0");
+        assert!(agree(&given, &invocation(&[], &["/app/server.js", "caf\u{fffd}"])));
+        assert_eq!(given[2], b"caf\xe9");
+    }
+
+    #[test]
+    fn no_arguments_at_all() {
+        assert!(!agree(&parse_cmdline(b""), &invocation(&[], &[])));
+        assert!(agree(&parse_cmdline(b"node\0"), &invocation(&[], &[])));
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_given_comes_back(args in prop::collection::vec("[^\0]{0,8}", 1..6)) {
+            let bytes: Vec<u8> = args.iter().flat_map(|arg| [arg.as_bytes(), &[0]].concat()).collect();
+            let parsed = parse_cmdline(&bytes);
+            prop_assert_eq!(&parsed, &args.iter().map(|arg| arg.clone().into_bytes()).collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn any_bytes_are_judged(bytes: Vec<u8>, options: Vec<String>, arguments: Vec<String>) {
+            agree(&parse_cmdline(&bytes), &Invocation { argv0: "node".into(), options, arguments });
+        }
+    }
+}
