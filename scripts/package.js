@@ -46,6 +46,8 @@ function platformManifest(platform) {
     cpu: [cpu],
     libc: [libc],
     engines,
+    // Yarn's Plug'n'Play keeps packages in archives; only from a file can ld.so load.
+    preferUnplugged: true,
     // A scoped package is private unless it says otherwise.
     publishConfig: { access: 'public' },
   };

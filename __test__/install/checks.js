@@ -4,6 +4,8 @@
 const assert = require('node:assert');
 const fs = require('node:fs');
 
+const { PLATFORMS, hostPlatform, packageName } = require('../../scripts/platforms.js');
+
 const MIB = 1024 * 1024;
 const FILLED_MB = 200;
 const LOAD = { lines: 8, requests: 100 };
@@ -19,9 +21,12 @@ function assertNoInstallScript(project) {
 /** The package of this platform is there, and no other: `os`, `cpu` and `libc` are right. */
 async function assertPlatform(project) {
   const installed = JSON.parse(await project.run(project.node('packages.cjs')));
-  const libcs = project.manager.ignoresLibc ? ['gnu', 'musl'] : ['gnu'];
-  const expected = libcs.map((libc) => `@heapgap/linux-${process.arch}-${libc}`);
-  assert.deepStrictEqual(installed.sort(), expected);
+  const own = hostPlatform();
+  const { ignoresLibc } = project.manager;
+  const expected = PLATFORMS.filter(
+    ({ cpu, libc }) => cpu === own.cpu && (ignoresLibc || libc === own.libc),
+  );
+  assert.deepStrictEqual(installed, expected.map(packageName));
 }
 
 async function assertModules(project) {

@@ -4,26 +4,29 @@
 const fs = require('node:fs');
 const path = require('node:path');
 
+const { platformManifest } = require('../../scripts/package.js');
+const { PLATFORMS, hostPlatform, packageName } = require('../../scripts/platforms.js');
+const { version } = require('../../package.json');
 const { run } = require('./processes.js');
 
 const ROOT = path.join(__dirname, '..', '..');
 const DIST = path.join(ROOT, 'dist');
+/** It may have to compile jemalloc. */
 const BUILD_SECONDS = 900;
 
-async function readManifest(tarball) {
-  return JSON.parse(await run(['tar', '-xzOf', tarball, 'package/package.json']));
+/** The name that `npm pack` gives. */
+function tarball(name) {
+  return path.join(DIST, `${name.replace(/^@/, '').replace('/', '-')}-${version}.tgz`);
 }
 
 /**
- * A package with the metadata of one that was built here and nothing in it. npm and pnpm do without
- * an optional package that the registry lacks; Yarn, 1 and 4, refuses to install the rest.
+ * A package with the metadata of a platform that was not built here, and nothing in it. npm and pnpm
+ * do without an optional package that the registry lacks; Yarn, 1 and 4, then installs nothing at all.
  */
-function makeStandIn(folder, name, model) {
-  const [, cpu, libc] = /^@heapgap\/linux-(\w+)-(gnu|musl)$/.exec(name);
-  const standIn = path.join(folder, `${cpu}-${libc}`);
-  fs.mkdirSync(standIn, { recursive: true });
-  const { files, main, ...rest } = model;
-  const manifest = { ...rest, name, cpu: [cpu], libc: [libc === 'gnu' ? 'glibc' : 'musl'] };
+function makeStandIn(folder, platform) {
+  const standIn = path.join(folder, platform.name);
+  fs.mkdirSync(standIn);
+  const { main, files, ...manifest } = platformManifest(platform);
   fs.writeFileSync(path.join(standIn, 'package.json'), JSON.stringify(manifest));
   return standIn;
 }
@@ -31,23 +34,12 @@ function makeStandIn(folder, name, model) {
 /** Makes the packages; answers what to publish, the platforms before heapgap itself. */
 async function makePackages(folder) {
   await run(['npm', 'run', 'package'], { cwd: ROOT, seconds: BUILD_SECONDS });
-  const tarballs = fs.readdirSync(DIST).filter((name) => name.endsWith('.tgz'));
-  const built = new Map();
-  for (const tarball of tarballs) {
-    const manifest = await readManifest(path.join(DIST, tarball));
-    built.set(manifest.name, { manifest, tarball: path.join(DIST, tarball) });
-  }
-  const own = `@heapgap/linux-${process.arch}-gnu`;
-  for (const name of ['heapgap', own]) {
-    if (!built.has(name))
-      throw new Error(`npm run package made no ${name}: ${tarballs.join(', ')}`);
-  }
-  const model = built.get(own).manifest;
-  const platforms = Object.keys(built.get('heapgap').manifest.optionalDependencies);
-  const published = platforms.map(
-    (name) => built.get(name)?.tarball ?? makeStandIn(folder, name, model),
-  );
-  return [...published, built.get('heapgap').tarball];
+  const own = hostPlatform();
+  const platforms = PLATFORMS.map((platform) => {
+    const packed = tarball(packageName(platform));
+    return platform === own || fs.existsSync(packed) ? packed : makeStandIn(folder, platform);
+  });
+  return [...platforms, tarball('heapgap')];
 }
 
 module.exports = { makePackages };

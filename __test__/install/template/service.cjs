@@ -8,7 +8,7 @@ const MIB = 1024 * 1024;
 /** Below glibc's mmap threshold: a block of its own would go back to the kernel at once. */
 const SIZE = MIB / 16;
 /** One block in so many lives on, so that no allocator can give all back by itself. */
-const KEEP_EACH = 64;
+const KEEP_EACH = 32;
 
 const kept = [];
 let held = [];
@@ -19,12 +19,10 @@ function hold(megabytes) {
   }
 }
 
-/** V8 frees the memory of dead Buffers on another thread: collects until the allocator has it. */
+/** V8 frees the memory of dead Buffers on another thread: collects until it has. */
 async function drop() {
-  const bytes = held.length * SIZE;
-  const { allocated } = heapgap.stats();
   held = [];
-  for (let tries = 0; allocated - heapgap.stats().allocated < 0.9 * bytes; tries++) {
+  for (let tries = 0; process.memoryUsage().arrayBuffers > 2 * kept.length * SIZE; tries++) {
     if (tries === 1000) throw new Error('V8 did not free the Buffers');
     globalThis.gc();
     await new Promise((resolve) => setImmediate(resolve));
