@@ -59,8 +59,8 @@ class Project {
     return run(words, this.#options());
   }
 
-  startService(words, pattern) {
-    return startService(words, pattern, this.#options());
+  startService(words, pattern, env) {
+    return startService(words, pattern, this.#options(env));
   }
 
   /** The words that run `node` in the project. Plug'n'Play has Yarn prepare it. */
@@ -76,8 +76,8 @@ class Project {
     return [path.join('node_modules', '.bin', name), ...args];
   }
 
-  #options() {
-    return { cwd: this.#folder, env: this.#env };
+  #options(env) {
+    return { cwd: this.#folder, env: { ...this.#env, ...env } };
   }
 }
 
