@@ -4,15 +4,14 @@
 
 const { execFileSync, spawnSync } = require('node:child_process');
 const fs = require('node:fs');
-const os = require('node:os');
 const path = require('node:path');
+
+const { atLeast, atMost, progress, report, row } = require('./report.js');
 
 const root = path.join(__dirname, '..');
 const children = path.join(__dirname, 'children');
 const library = path.join(root, 'preload', 'libjemalloc.so.2');
 const REQUIRE_RUNS = 21;
-
-const progress = (text) => process.stderr.write(`${text}\n`);
 
 /** The addon with its floors, beside the one that is measured. */
 function buildFloors() {
@@ -33,19 +32,6 @@ function run(script, args, { preload, conf } = {}) {
   if (child.status !== 0) throw new Error(`${script} failed:\n${child.stderr}`);
   return JSON.parse(child.stdout);
 }
-
-const sorted = (values) => [...values].sort((a, b) => a - b);
-const median = (values) => sorted(values)[Math.floor(values.length / 2)];
-
-/** One row: what was measured in each round, and what was aimed at. */
-function row(name, values, unit, target) {
-  const [low, mid, high] = [sorted(values)[0], median(values), sorted(values).at(-1)];
-  const met = target === undefined ? '' : target.met(mid) ? 'met' : 'MISSED';
-  return { name, unit, low, median: mid, high, target: target?.text ?? '', met };
-}
-
-const atMost = (limit) => ({ text: `≤ ${limit}`, met: (value) => value <= limit });
-const atLeast = (limit) => ({ text: `≥ ${limit}`, met: (value) => value >= limit });
 
 function readingRows(floors) {
   const configurations = [
@@ -192,20 +178,5 @@ function sizeRows() {
   ];
 }
 
-function print(rows) {
-  const number = (value) => (value >= 100 ? value.toFixed(0) : value.toPrecision(3));
-  const machine = `${os.cpus()[0].model}, ${os.cpus().length} CPUs, Node.js ${process.version}, ${os.type()} ${os.release()}`;
-  console.log(`\n${machine}\nmedian [least – most] of the rounds\n`);
-  const width = Math.max(...rows.map(({ name }) => name.length));
-  for (const { name, unit, low, median: mid, high, target, met } of rows) {
-    const range = low === high ? '' : `[${number(low)} – ${number(high)}]`;
-    const value = `${number(mid)} ${unit}`.padStart(10);
-    console.log(`${name.padEnd(width)}  ${value}  ${range.padEnd(18)}  ${target} ${met}`.trimEnd());
-  }
-}
-
 const rows = [...readingRows(buildFloors()), ...requireRows(), ...purgeRows(), ...sizeRows()];
-print(rows);
-const results = path.join(__dirname, 'results');
-fs.mkdirSync(results, { recursive: true });
-fs.writeFileSync(path.join(results, 'read.json'), `${JSON.stringify(rows, null, 2)}\n`);
+report('read', rows);

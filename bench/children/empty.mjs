@@ -1,0 +1,1 @@
+// Nothing: what is timed is the start.

@@ -1,0 +1,2 @@
+// Nothing, on jemalloc.
+import 'heapgap/preload';
