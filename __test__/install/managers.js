@@ -1,10 +1,12 @@
 'use strict';
 // The package managers: how each adds packages to a project.
 
-const { execFileSync } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
 
+const { run } = require('./processes.js');
+
+const INSTALL_SECONDS = 300;
 const FOLDER = path.join(__dirname, 'tools');
 const tool = (name, file) => path.join(FOLDER, 'node_modules', name, file);
 
@@ -70,10 +72,7 @@ const MANAGERS = {
 /** Installs the registry and the package managers, as their package-lock.json says. */
 function installTools() {
   const options = ['--no-save', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error'];
-  execFileSync('npm', ['install', ...options], {
-    cwd: FOLDER,
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
+  return run(['npm', 'install', ...options], { cwd: FOLDER, seconds: INSTALL_SECONDS });
 }
 
 /** The words that start a package manager on the Node.js that comes first in PATH. */

@@ -135,7 +135,7 @@ async function main() {
   if (process.platform !== 'linux') throw new Error('there are packages for Linux only');
   say('installing Node.js, the registry and the package managers');
   installNodes();
-  installTools();
+  await installTools();
   say('npm run package');
   const tarballs = await makePackages(subfolder('stand-ins'));
   const registry = await startRegistry(tarballs);

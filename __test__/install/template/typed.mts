@@ -3,6 +3,7 @@
 import assert from 'node:assert';
 import { createServer } from 'node:http';
 import heapgap, { allocator, type PurgeReport, purge, route, snapshot, stats } from 'heapgap';
+import type {} from 'heapgap/preload';
 
 const taken: typeof heapgap = { allocator, purge, route, snapshot, stats };
 
