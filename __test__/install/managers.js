@@ -7,6 +7,10 @@ const path = require('node:path');
 const { run } = require('./processes.js');
 
 const INSTALL_SECONDS = 300;
+/**
+ * Its override is for verdaccio-audit, not used here, which asks for `node-fetch@cjs`: a tag that not
+ * every mirror of the npm registry has.
+ */
 const FOLDER = path.join(__dirname, 'tools');
 const tool = (name, file) => path.join(FOLDER, 'node_modules', name, file);
 
