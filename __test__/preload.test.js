@@ -125,6 +125,21 @@ for (const major of MAJORS) {
       assert.deepEqual(seen.argv.slice(2), ['x']);
     });
 
+    test('what ran before it finds everything as it was: a title, a variable, an argument', async (t) => {
+      const file = path.join(temporary(t), 'before.js');
+      const code = `process.title = 'a title that is longer than the arguments are';
+        if (process.env.HG_TEST !== 'x') throw new Error('it was taken before');
+        delete process.env.HG_TEST;
+        process.argv.splice(1, 1, ${JSON.stringify(REPORT)});
+        process.argv.push('added');
+        require(${JSON.stringify(PRELOAD)});
+        require(${JSON.stringify(REPORT)});`;
+      fs.writeFileSync(file, code);
+      const env = { HG_TEST: 'x' };
+      const seen = await compare([binary(major), [file, 'a b', '']], { env });
+      assert.deepEqual(seen.argv.slice(1), [REPORT, 'a b', '', 'added']);
+    });
+
     test('a script on standard input, loaded before it and by it', async () => {
       const script = `require(${JSON.stringify(REPORT)})`;
       const by = `require(${JSON.stringify(PRELOAD)}); ${script}`;
@@ -386,8 +401,22 @@ describe('where it cannot be done the service starts all the same, with one warn
       stderr,
       starts,
     } = await startCopy(t, (folder) => fs.rmSync(library(folder)));
-    assertWarning(warning, /stays on glibc, without jemalloc: none of @heapgap\/linux-/);
+    assertWarning(
+      warning,
+      /stays on glibc, without jemalloc: @heapgap\/linux-\w+-gnu is not installed/,
+    );
     assert.deepEqual([own.name, inner.name, stderr, starts], ['glibc', 'glibc', '', 2]);
+  });
+
+  test('only the package of another libc is installed', async (t) => {
+    const { own, warning } = await startCopy(t, (folder) => {
+      const other = path.join(folder, 'node_modules', '@heapgap', `linux-${process.arch}-musl`);
+      fs.mkdirSync(other, { recursive: true });
+      fs.writeFileSync(path.join(other, 'package.json'), '{}');
+      fs.renameSync(library(folder), path.join(other, 'libjemalloc.so.2'));
+    });
+    assertWarning(warning, /@heapgap\/linux-\w+-gnu is not installed/);
+    assert.equal(own.LD_PRELOAD, undefined);
   });
 
   test('no addon is installed', async (t) => {

@@ -1,8 +1,6 @@
 'use strict';
 // The environment that puts a process on the shipped jemalloc.
 
-const fs = require('node:fs');
-
 const { mergeMallocConf } = require('./malloc-conf.js');
 
 /** ld.so(8): the list is separated by spaces or colons. */
@@ -28,22 +26,4 @@ function withoutLibrary(existing, library) {
   return otherLibraries(existing, library).join(':') || undefined;
 }
 
-/** What Node.js takes out of process.env at start (internal/process/pre_execution). */
-const TAKEN = /^NODE_(CHANNEL_FD|CHANNEL_SERIALIZATION_MODE|UNIQUE_ID)=/;
-
-/**
- * Where this process was started by child_process.fork() or by node:cluster: what tells the next program
- * of the channel. The kernel still has it (proc(5), /proc/pid/environ).
- */
-function channelVariables() {
-  if (!process.channel) return {};
-  try {
-    const pairs = fs.readFileSync('/proc/self/environ', 'utf8').split('\0');
-    const ours = pairs.filter((pair) => TAKEN.test(pair));
-    return Object.fromEntries(ours.map((pair) => pair.split('=')));
-  } catch {
-    return {};
-  }
-}
-
-module.exports = { channelVariables, jemallocVariables, mergePreload, withoutLibrary };
+module.exports = { jemallocVariables, mergePreload, withoutLibrary };

@@ -16,14 +16,14 @@ function load() {
   for (const name of process.platform === 'linux' ? NAMES : []) {
     for (const file of [`../heapgap.${name}.node`, `@heapgap/${name}`]) {
       try {
-        return { ...identify(require(file)), why: null };
+        return { ...identify(require(file)), platform: name, why: null };
       } catch (error) {
         if (error.code !== 'MODULE_NOT_FOUND') reasons.push(`${file}: ${error.message}`);
       }
     }
   }
   const why = explain(reasons);
-  return { addon: null, known: unknown(why), why };
+  return { addon: null, known: unknown(why), platform: null, why };
 }
 
 /**
@@ -60,11 +60,11 @@ function unknown(why) {
   };
 }
 
-const { addon, known, why } = load();
+const { addon, known, platform, why } = load();
 
 /** Who serves `malloc`. */
 function allocator() {
   return { ...known, evidence: [...known.evidence], capabilities: { ...known.capabilities } };
 }
 
-module.exports = { VERSION, addon, allocator, why };
+module.exports = { VERSION, addon, allocator, platform, why };

@@ -5,7 +5,7 @@
 const fs = require('node:fs');
 const { isMainThread } = require('node:worker_threads');
 
-const { channelVariables, jemallocVariables, withoutLibrary } = require('./environment.js');
+const { jemallocVariables, withoutLibrary } = require('./environment.js');
 const { findLibrary } = require('./library.js');
 const { addon, allocator, why: whyNoAddon } = require('./native.js');
 
@@ -36,6 +36,15 @@ function identity() {
   } catch {
     return String(process.pid);
   }
+}
+
+/**
+ * The arguments as given, where a process title is written over the kernel's copy of them
+ * (uv_set_process_title); elsewhere that copy is quicker to have, and has every byte.
+ */
+function spoiltArguments() {
+  if (process.title === process.argv0) return undefined;
+  return process.report.getReport().header.commandLine;
 }
 
 /** The script that Node.js has read from standard input, if it has. */
@@ -90,18 +99,12 @@ function obstacle(library) {
 function startAnew(library) {
   const why = objection();
   if (why) return warn(why);
-  const invocation = {
-    argv0: process.argv0,
-    options: process.execArgv,
-    arguments: process.argv.slice(1),
-  };
   const variables = {
     ...jemallocVariables(process.env, library),
-    ...channelVariables(),
     [GUARD]: identity(),
   };
   try {
-    addon.reexec(invocation, variables, scriptRead());
+    addon.reexec(spoiltArguments(), variables, scriptRead());
   } catch (error) {
     giveUp(`it cannot start anew: ${error.message}`);
   }

@@ -5,7 +5,7 @@ const { spawn } = require('node:child_process');
 const os = require('node:os');
 const tty = require('node:tty');
 
-const { channelVariables, jemallocVariables } = require('../environment.js');
+const { jemallocVariables } = require('../environment.js');
 const { findLibrary } = require('../library.js');
 const { addon } = require('../native.js');
 const { fail, say, usageError } = require('./output.js');
@@ -26,10 +26,7 @@ function run(words) {
   const { library, why } = findLibrary();
   // A service must not fail to start because of its allocator.
   if (!library) say(`starting ${command} without jemalloc: ${why}`);
-  const variables = {
-    ...(library && jemallocVariables(process.env, library)),
-    ...(addon && channelVariables()),
-  };
+  const variables = library ? jemallocVariables(process.env, library) : {};
   try {
     if (!addon) return runAsChild(command, args, variables);
     addon.exec(command, args, variables);

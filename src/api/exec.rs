@@ -7,8 +7,8 @@ use napi_derive::napi;
 use crate::control::{exec, reexec};
 use crate::error::{Code, Error};
 
-/// Replaces this process by a command, with `variables` added to its environment; throws when that
-/// fails.
+/// Replaces this process by a command, with `variables` added to the environment that it was started with;
+/// throws when that fails.
 #[napi(catch_unwind)]
 pub fn exec(
     file: String,
@@ -18,26 +18,14 @@ pub fn exec(
     Err(Error::Exec(exec::exec(&file, &arguments, &variables)).into())
 }
 
-/// How Node.js understood its command line.
-#[napi(object)]
-pub struct Invocation {
-    /// `process.argv0`.
-    pub argv0: String,
-    /// `process.execArgv`.
-    pub options: Vec<String>,
-    /// `process.argv` without its first.
-    pub arguments: Vec<String>,
-}
-
-/// Starts this program anew in this process, with `variables` added to its environment; throws when that
-/// fails. `script` is what was read from standard input already.
+/// Starts this program anew in this process, with `variables` added to the environment that it was started
+/// with; throws when that fails. `arguments` stand in for the kernel's copy of them; `script` is what was
+/// read from standard input already.
 #[napi(catch_unwind)]
 pub fn reexec(
-    invocation: Invocation,
+    arguments: Option<Vec<String>>,
     variables: HashMap<String, String>,
     script: Option<String>,
 ) -> napi::Result<(), Code> {
-    let Invocation { argv0, options, arguments } = invocation;
-    let invocation = reexec::Invocation { argv0, options, arguments };
-    Err(Error::Exec(reexec::reexec(invocation, &variables, script.as_deref())).into())
+    Err(Error::Exec(reexec::reexec(arguments, &variables, script.as_deref())).into())
 }

@@ -1,10 +1,36 @@
-//! What another program gets of this process beyond what execve(2) hands on by itself: the descriptors
-//! that Node.js would keep from it.
+//! What another program gets of this process: the environment and the descriptors that it was given itself.
 
-use std::ffi::c_int;
+use std::collections::HashMap;
+use std::env;
+use std::ffi::{OsString, c_int};
 use std::fs;
 use std::os::fd::RawFd;
+use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
+
+/// The variables that this process was started with, and `added`, which win.
+///
+/// Not those it has now: Node.js takes out what tells of the channel to its parent
+/// (internal/process/pre_execution), and what a program does to its variables it will do again.
+pub fn environment(added: &HashMap<String, String>) -> Vec<(OsString, OsString)> {
+    let given = match fs::read("/proc/self/environ") {
+        Ok(bytes) => parse_environ(&bytes),
+        Err(_) => env::vars_os().collect(),
+    };
+    let is_added = |name: &OsString| name.to_str().is_some_and(|name| added.contains_key(name));
+    let added = added.iter().map(|(name, value)| (name.into(), value.into()));
+    given.into_iter().filter(|(name, _)| !is_added(name)).chain(added).collect()
+}
+
+/// Entries of `name=value` that each end with a null byte (proc(5), /proc/pid/environ).
+fn parse_environ(bytes: &[u8]) -> Vec<(OsString, OsString)> {
+    let pair = |entry: &[u8]| {
+        // A name is at least one byte, and may begin with an equals sign.
+        let at = entry.iter().skip(1).position(|&byte| byte == b'=')? + 1;
+        Some((OsString::from_vec(entry[..at].to_vec()), OsString::from_vec(entry[at + 1..].to_vec())))
+    };
+    bytes.split(|&byte| byte == 0).filter_map(pair).collect()
+}
 
 /// Descriptors that are open to the next program for as long as this lives. execve does not return, so
 /// only where it fails are they closed to it again.
@@ -13,8 +39,11 @@ pub struct Handover {
 }
 
 impl Handover {
-    /// Standard input, output and error, what this process was started with, and `channel`.
-    pub fn new(channel: Option<RawFd>) -> Self {
+    /// Standard input, output and error, what this process was started with, and the channel to its parent
+    /// (child_process.fork()) that `environment` tells of.
+    pub fn new(environment: &[(OsString, OsString)]) -> Self {
+        let channel = environment.iter().find(|(name, _)| name == "NODE_CHANNEL_FD");
+        let channel = channel.and_then(|(_, fd)| fd.to_str()?.parse().ok());
         let descriptors = (0..=2).chain(inherited()).chain(channel);
         Self { flags: descriptors.filter_map(keep_open).collect() }
     }
@@ -53,5 +82,43 @@ fn keep_open(descriptor: RawFd) -> Option<(RawFd, c_int)> {
         }
         libc::fcntl(descriptor, libc::F_SETFD, flags & !libc::FD_CLOEXEC);
         Some((descriptor, flags))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn an_environment_is_read_as_it_was_given() {
+        let parsed = parse_environ(b"A=1\0B==x=y\0EMPTY=\0=odd=1\0no pair\0C=\xe9\n\0A=2\0");
+        let expected: Vec<(OsString, OsString)> = [
+            (&b"A"[..], &b"1"[..]),
+            (b"B", b"=x=y"),
+            (b"EMPTY", b""),
+            (b"=odd", b"1"),
+            (b"C", b"\xe9\n"),
+            (b"A", b"2"),
+        ]
+        .map(|(name, value)| (OsString::from_vec(name.into()), OsString::from_vec(value.into())))
+        .into();
+        assert_eq!(parsed, expected);
+    }
+
+    #[test]
+    fn what_is_added_replaces_what_was_given() {
+        let added = HashMap::from([("PATH".to_owned(), "/added".to_owned())]);
+        let all = environment(&added);
+        let paths: Vec<_> = all.iter().filter(|(name, _)| name == "PATH").collect();
+        assert_eq!(paths, [&("PATH".into(), "/added".into())]);
+        assert_eq!(all.len(), parse_environ(&fs::read("/proc/self/environ").unwrap_or_default()).len());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_parsed(bytes: Vec<u8>) {
+            parse_environ(&bytes);
+        }
     }
 }

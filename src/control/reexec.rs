@@ -1,7 +1,6 @@
 //! Starting this very program anew in this very process, for `heapgap/preload`.
 
 use std::collections::HashMap;
-use std::env;
 use std::ffi::{CString, OsString, c_char};
 use std::fs::{self, File};
 use std::io::{self, Seek, Write};
@@ -10,28 +9,19 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::ptr;
 
-use super::handover::Handover;
+use super::handover::{Handover, environment};
 
-/// How Node.js understood its command line.
-pub struct Invocation {
-    /// `process.argv0`.
-    pub argv0: String,
-    /// `process.execArgv`.
-    pub options: Vec<String>,
-    /// `process.argv` without its first.
-    pub arguments: Vec<String>,
-}
-
-/// Replaces this process by a new start of its executable, with the same arguments and `variables` added to
-/// the environment. `script` is what Node.js has read from standard input, to be read there again.
+/// Replaces this process by a new start of its executable, with the arguments and the environment that it was
+/// started with, and `variables` added. `arguments` are given where the kernel's copy of them is spoilt;
+/// `script` is what Node.js has read from standard input, to be read there again.
 ///
 /// Returns only when that fails; everything is then as it was.
 pub fn reexec(
-    invocation: Invocation,
+    arguments: Option<Vec<String>>,
     variables: &HashMap<String, String>,
     script: Option<&str>,
 ) -> io::Error {
-    match try_reexec(invocation, variables, script) {
+    match try_reexec(arguments, variables, script) {
         Err(error) => error,
         Ok(never) => match never {},
     }
@@ -40,7 +30,7 @@ pub fn reexec(
 enum Never {}
 
 fn try_reexec(
-    invocation: Invocation,
+    arguments: Option<Vec<String>>,
     variables: &HashMap<String, String>,
     script: Option<&str>,
 ) -> io::Result<Never> {
@@ -51,11 +41,16 @@ fn try_reexec(
         ));
     }
     let file = CString::new(executable()?)?;
-    let arguments = CStrings::new(arguments(invocation))?;
-    let environment = CStrings::new(environment(variables))?;
-    let channel = variables.get("NODE_CHANNEL_FD").and_then(|fd| fd.parse().ok());
-    let _handover = Handover::new(channel);
-    // After it, which takes the descriptors below a gap for inherited: this makes one more.
+    let arguments = match arguments {
+        Some(arguments) => arguments.into_iter().map(String::into_bytes).collect(),
+        None => parse_cmdline(&fs::read("/proc/self/cmdline")?),
+    };
+    let arguments = CStrings::new(arguments)?;
+    let environment = environment(variables);
+    let _handover = Handover::new(&environment);
+    let pair = |(name, value): (OsString, OsString)| [name.into_vec(), value.into_vec()].join(&b'=');
+    let environment = CStrings::new(environment.into_iter().map(pair).collect())?;
+    // After the handover, which takes the descriptors below a gap for inherited: this makes one more.
     let _stdin = script.map(Stdin::holding).transpose()?;
     // SAFETY: execve(2): a string and two arrays of strings that end with a null pointer, all alive.
     unsafe { libc::execve(file.as_ptr(), arguments.as_ptr(), environment.as_ptr()) };
@@ -79,39 +74,10 @@ fn executable() -> io::Result<Vec<u8>> {
     Ok(if same { path.into_os_string().into_vec() } else { SELF.into() })
 }
 
-/// The kernel's copy, which has every byte as it was given; or, where a process title is written over it
-/// (uv_set_process_title), what Node.js made of it.
-fn arguments(invocation: Invocation) -> Vec<Vec<u8>> {
-    let given = fs::read("/proc/self/cmdline").ok().map(|bytes| parse_cmdline(&bytes));
-    given.filter(|given| agree(given, &invocation)).unwrap_or_else(|| {
-        let Invocation { argv0, options, arguments } = invocation;
-        let all = [argv0].into_iter().chain(options).chain(arguments);
-        all.map(String::into_bytes).collect()
-    })
-}
-
 /// Arguments that each end with a null byte (proc(5), /proc/pid/cmdline).
 fn parse_cmdline(bytes: &[u8]) -> Vec<Vec<u8>> {
     let bytes = bytes.strip_suffix(&[0]).unwrap_or(bytes);
     bytes.split(|&byte| byte == 0).map(<[u8]>::to_vec).collect()
-}
-
-/// Whether Node.js has seen these arguments. The script's is left out: Node.js makes a path of it.
-fn agree(given: &[Vec<u8>], seen: &Invocation) -> bool {
-    let rest = seen.arguments.get(1..).unwrap_or_default();
-    let same = |(given, seen): (&Vec<u8>, &String)| String::from_utf8_lossy(given) == seen.as_str();
-    let Some((first, others)) = given.split_first() else { return false };
-    let Some(script) = others.len().checked_sub(rest.len()) else { return false };
-    same((first, &seen.argv0)) && script >= seen.options.len() && others[script..].iter().zip(rest).all(same)
-}
-
-/// The environment as it is now, not as at start: what ran before us may have set variables.
-fn environment(variables: &HashMap<String, String>) -> Vec<Vec<u8>> {
-    let kept =
-        env::vars_os().filter(|(name, _)| name.to_str().is_none_or(|name| !variables.contains_key(name)));
-    let added = variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
-    let pair = |(name, value): (OsString, OsString)| [name.into_vec(), value.into_vec()].join(&b'=');
-    kept.chain(added).map(pair).collect()
 }
 
 /// What execve(2) takes as `argv` and `envp`.
@@ -180,54 +146,19 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn strings(list: &[&str]) -> Vec<String> {
-        list.iter().map(|&text| text.to_owned()).collect()
-    }
-
-    fn invocation(options: &[&str], arguments: &[&str]) -> Invocation {
-        Invocation { argv0: "node".into(), options: strings(options), arguments: strings(arguments) }
-    }
-
     #[test]
-    fn the_arguments_as_given_are_taken_where_node_saw_the_same() {
-        let given = parse_cmdline(b"node\0-r\0./p.js\0server.js\0a b\0\0");
-        assert_eq!(given, [&b"node"[..], b"-r", b"./p.js", b"server.js", b"a b", b""]);
-        assert!(agree(&given, &invocation(&["-r", "./p.js"], &["/app/server.js", "a b", ""])));
-        assert!(!agree(&given, &invocation(&["-r", "./p.js"], &["/app/server.js", "other"])));
-    }
-
-    #[test]
-    fn a_title_is_not_taken_for_arguments() {
-        let title = parse_cmdline(b"my service\0\0\0\0\0\0");
-        assert!(!agree(&title, &invocation(&[], &["/app/server.js"])));
-        let unlucky = parse_cmdline(b"node\0\0\0\0");
-        assert!(!agree(&unlucky, &invocation(&["-r", "x", "-r", "y"], &["/app/server.js", "a"])));
-    }
-
-    #[test]
-    fn bytes_that_are_no_text_pass_as_they_are() {
-        let given = parse_cmdline(b"node\0server.js\0caf\xe9\0");
-        assert!(agree(&given, &invocation(&[], &["/app/server.js", "caf\u{fffd}"])));
-        assert_eq!(given[2], b"caf\xe9");
-    }
-
-    #[test]
-    fn no_arguments_at_all() {
-        assert!(!agree(&parse_cmdline(b""), &invocation(&[], &[])));
-        assert!(agree(&parse_cmdline(b"node\0"), &invocation(&[], &[])));
+    fn arguments_keep_every_byte() {
+        let given = parse_cmdline(b"node\0server.js\0a b\0caf\xe9\0\0");
+        assert_eq!(given, [&b"node"[..], b"server.js", b"a b", b"caf\xe9", b""]);
+        assert_eq!(parse_cmdline(b"node\0"), [b"node"]);
     }
 
     proptest! {
         #[test]
         fn what_was_given_comes_back(args in prop::collection::vec("[^\0]{0,8}", 1..6)) {
             let bytes: Vec<u8> = args.iter().flat_map(|arg| [arg.as_bytes(), &[0]].concat()).collect();
-            let parsed = parse_cmdline(&bytes);
-            prop_assert_eq!(&parsed, &args.iter().map(|arg| arg.clone().into_bytes()).collect::<Vec<_>>());
-        }
-
-        #[test]
-        fn any_bytes_are_judged(bytes: Vec<u8>, options: Vec<String>, arguments: Vec<String>) {
-            agree(&parse_cmdline(&bytes), &Invocation { argv0: "node".into(), options, arguments });
+            let expected: Vec<Vec<u8>> = args.into_iter().map(String::into_bytes).collect();
+            prop_assert_eq!(parse_cmdline(&bytes), expected);
         }
     }
 }
