@@ -40,6 +40,7 @@ function platformManifest(platform) {
     description: `The native half of heapgap for ${platform.target}`,
     license,
     repository,
+    type: 'commonjs',
     main: addonFile(platform),
     files: builtFiles(platform),
     os: ['linux'],
