@@ -131,7 +131,10 @@ test('a platform package is installed on its platform only', () => {
 
 test('the package holds what its entry points need, and nothing of the clone beside it', () => {
   const files = publishedFiles();
-  const tracked = execFileSync('git', ['ls-files', 'bin', 'lib'], { cwd: root, encoding: 'utf8' });
+  const tracked = execFileSync('git', ['ls-files', '-co', '--exclude-standard', 'bin', 'lib'], {
+    cwd: root,
+    encoding: 'utf8',
+  });
   const expected = [
     ...['LICENSE', 'README.md', 'index.d.ts', 'index.js', 'package.json'],
     ...tracked.trim().split('\n'),
