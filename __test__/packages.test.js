@@ -77,12 +77,11 @@ test('the platforms are those that napi-rs is told of', () => {
     PLATFORMS.map(({ target }) => target),
     source.napi.targets,
   );
-  for (const { name, cpu, libc, target, abi } of PLATFORMS) {
+  for (const { name, cpu, libc, target } of PLATFORMS) {
     const suffix = libc === 'glibc' ? 'gnu' : libc;
     const machine = { x64: 'x86_64', arm64: 'aarch64' }[cpu];
     assert.equal(name, `linux-${cpu}-${suffix}`);
     assert.equal(target, `${machine}-unknown-linux-${suffix}`);
-    assert.equal(abi, `${machine}-linux-${suffix}${libc === 'glibc' ? '.2.28' : ''}`);
   }
 });
 

@@ -99,6 +99,9 @@ function packPlatform(platform) {
 function main(all) {
   const isBuilt = ({ name }) => fs.existsSync(path.join(dist, 'binaries', name));
   const missing = PLATFORMS.filter((platform) => !isBuilt(platform));
+  if (missing.length === PLATFORMS.length) {
+    throw new Error('dist/binaries has no platform: scripts/release-build.js builds one');
+  }
   if (all && missing.length > 0) {
     throw new Error(`dist/binaries lacks ${missing.map(({ name }) => name).join(', ')}`);
   }
