@@ -40,6 +40,7 @@ function platformManifest(platform) {
     description: `The native half of heapgap for ${platform.target}`,
     license,
     repository,
+    type: 'commonjs',
     main: addonFile(platform),
     files: builtFiles(platform),
     os: ['linux'],
@@ -100,6 +101,9 @@ function packPlatform(platform) {
 function main(all) {
   const isBuilt = ({ name }) => fs.existsSync(path.join(dist, 'binaries', name));
   const missing = PLATFORMS.filter((platform) => !isBuilt(platform));
+  if (missing.length === PLATFORMS.length) {
+    throw new Error('dist/binaries has no platform: scripts/release-build.js builds one');
+  }
   if (all && missing.length > 0) {
     throw new Error(`dist/binaries lacks ${missing.map(({ name }) => name).join(', ')}`);
   }

@@ -3,8 +3,7 @@
 
 /**
  * `name`, `cpu` and `libc` are npm's: the package is @heapgap/<name>, and npm installs it where
- * package.json's `cpu` and `libc` hold. `target` is rustc's, `abi` what zig links for: glibc 2.28 is
- * the oldest that Node.js 20 runs on (its BUILDING.md). `lgPage` is the page size that jemalloc
+ * package.json's `cpu` and `libc` hold. `target` is rustc's. `lgPage` is the page size that jemalloc
  * counts in, 2 to the power of it: no smaller than the kernel's, which on arm64 may be 64 KB.
  */
 const PLATFORMS = [
@@ -13,7 +12,6 @@ const PLATFORMS = [
     cpu: 'x64',
     libc: 'glibc',
     target: 'x86_64-unknown-linux-gnu',
-    abi: 'x86_64-linux-gnu.2.28',
     lgPage: 12,
   },
   {
@@ -21,7 +19,6 @@ const PLATFORMS = [
     cpu: 'arm64',
     libc: 'glibc',
     target: 'aarch64-unknown-linux-gnu',
-    abi: 'aarch64-linux-gnu.2.28',
     lgPage: 16,
   },
   {
@@ -29,7 +26,6 @@ const PLATFORMS = [
     cpu: 'x64',
     libc: 'musl',
     target: 'x86_64-unknown-linux-musl',
-    abi: 'x86_64-linux-musl',
     lgPage: 12,
   },
   {
@@ -37,16 +33,21 @@ const PLATFORMS = [
     cpu: 'arm64',
     libc: 'musl',
     target: 'aarch64-unknown-linux-musl',
-    abi: 'aarch64-linux-musl',
     lgPage: 16,
   },
 ];
+
+/** The oldest that Node.js 20 runs on (its BUILDING.md). */
+const GLIBC = '2.28';
 
 const LIBRARY = 'libjemalloc.so.2';
 const LICENSES = 'THIRD-PARTY-LICENSES';
 
 const packageName = ({ name }) => `@heapgap/${name}`;
 const addonFile = ({ name }) => `heapgap.${name}.node`;
+
+/** The target with the glibc to link for, as cargo-zigbuild writes it. */
+const linkTarget = ({ target, libc }) => (libc === 'glibc' ? `${target}.${GLIBC}` : target);
 
 /** What a platform's package holds beside its package.json, README and LICENSE. */
 const builtFiles = (platform) => [addonFile(platform), LIBRARY, LICENSES];
@@ -58,4 +59,13 @@ function hostPlatform() {
   return PLATFORMS.find((platform) => platform.cpu === process.arch && platform.libc === libc);
 }
 
-module.exports = { LIBRARY, LICENSES, PLATFORMS, addonFile, builtFiles, hostPlatform, packageName };
+module.exports = {
+  LIBRARY,
+  LICENSES,
+  PLATFORMS,
+  addonFile,
+  builtFiles,
+  hostPlatform,
+  linkTarget,
+  packageName,
+};

@@ -6,6 +6,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 
 const { root, run } = require('./cargo.js');
+const { linkTarget } = require('./platforms.js');
 
 const folder = path.join(root, 'target', 'toolchain');
 const requirements = path.join(__dirname, 'toolchain-requirements.txt');
@@ -30,7 +31,8 @@ function linkLibgcc(platform, file) {
   const source = path.join(__dirname, 'toolchain-libgcc_s.c');
   const output = ['-shared', '-nostdlib', '-Wl,-soname,libgcc_s.so.1', '-o', file];
   fs.mkdirSync(path.dirname(file), { recursive: true });
-  run(zig, ['cc', '-target', platform.abi, '-O2', ...output, source]);
+  const target = linkTarget(platform).replace('-unknown', '');
+  run(zig, ['cc', '-target', target, '-O2', ...output, source]);
 }
 
 module.exports = { cargoZigbuild, installToolchain, linkLibgcc, zig, zigFolder };
