@@ -35,6 +35,8 @@ const PLAN = [
   { manager: MANAGERS['yarn-4-pnp'], major: 26 },
 ];
 
+/** What was just ended may still be writing. */
+const REMOVE = { recursive: true, force: true, maxRetries: 10 };
 const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'heapgap-install-'));
 const seconds = (since) => Math.round((performance.now() - since) / 1000);
 
@@ -59,13 +61,8 @@ async function startRegistry(tarballs) {
   return registry;
 }
 
-async function checkProject(name, { manager, major }, registry) {
-  const project = new Project(
-    subfolder(name.replace(/[^\w.]+/g, '-')),
-    manager,
-    binary(major),
-    registry.url,
-  );
+async function checkProject(name, folder, { manager, major }, registry) {
+  const project = new Project(folder, manager, binary(major), registry.url);
   say(`${name}: install heapgap express`);
   await project.install('heapgap', 'express');
   if (manager.name.startsWith('npm')) checks.assertNoInstallScript(project);
@@ -89,12 +86,16 @@ async function checkProject(name, { manager, major }, registry) {
 async function row(entry, registry) {
   const start = performance.now();
   const names = [title(entry.manager), `Node ${entry.major}`];
+  const name = names.join(', ');
+  const folder = subfolder(name.replace(/[^\w.]+/g, '-'));
   try {
-    const cells = await checkProject(names.join(', '), entry, registry);
+    const cells = await checkProject(name, folder, entry, registry);
     return { cells: [...names, ...cells, `${seconds(start)} s`] };
   } catch (error) {
-    say(`${names.join(', ')}: failed`);
-    return { cells: [...names, 'failed'], failure: `${names.join(', ')}: ${error.stack}` };
+    say(`${name}: failed`);
+    return { cells: [...names, 'failed'], failure: `${name}: ${error.stack}` };
+  } finally {
+    await fs.promises.rm(folder, REMOVE);
   }
 }
 
@@ -148,7 +149,7 @@ async function main() {
 
 function cleanUp() {
   endAll();
-  fs.rmSync(temporary, { recursive: true, force: true, maxRetries: 10 });
+  fs.rmSync(temporary, REMOVE);
 }
 
 function fail(message, code = 1) {
