@@ -7,7 +7,7 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const { before, describe, test } = require('node:test');
-const { LIBRARIES } = require('./support/allocators.js');
+const { LIBRARIES, preload } = require('./support/allocators.js');
 const { environment, finished } = require('./support/child.js');
 const { MAJORS, binary, installNodes } = require('./support/nodes.js');
 const { copyPackage } = require('./support/package.js');
@@ -305,6 +305,58 @@ test('signals and exit status are those of the service', async () => {
   assert.deepEqual(await once(started, 'exit'), [7, null]);
 });
 
+test("the user's MALLOC_CONF and LD_PRELOAD are kept", async (t) => {
+  const other = preload(t, 'mimalloc');
+  if (other === null) return;
+  const env = { LD_PRELOAD: other, MALLOC_CONF: 'narenas:3,background_thread:false' };
+  const seen = parse(await node(['-r', 'heapgap/preload', REPORT], { env }));
+  assert.equal(seen.name, 'jemalloc');
+  assert.equal(seen.env.LD_PRELOAD, `${SHIPPED}:${other}`);
+  assert.match(seen.env.MALLOC_CONF, /,narenas:3,background_thread:false$/);
+});
+
+test('an executable that is gone, or another one in its place', async (t) => {
+  for (const replacement of [null, '#!/bin/sh\necho replaced']) {
+    const executable = path.join(temporary(t), 'node');
+    fs.copyFileSync(process.execPath, executable);
+    fs.chmodSync(executable, 0o755);
+    const code = `const fs = require('node:fs');
+      const path = ${JSON.stringify(executable)};
+      fs.rmSync(path);
+      if (process.env.HG_NEW) fs.writeFileSync(path, process.env.HG_NEW, { mode: 0o755 });`;
+    const first = path.join(temporary(t), 'first.js');
+    fs.writeFileSync(first, `try { ${code} } catch {}`);
+    const env = replacement ? { HG_NEW: replacement } : {};
+    const ended = await finished(executable, ['-r', first, '-r', PRELOAD, REPORT], { env });
+    assert.equal(parse(ended).name, 'jemalloc');
+  }
+});
+
+test('a title that is the name of the command', async () => {
+  const shell = 'exec -a node "$0" --title=node -r "$1" "$2"';
+  const ended = await finished('bash', ['-c', shell, process.execPath, PRELOAD, REPORT]);
+  const { name, argv } = parse(ended);
+  assert.deepEqual([name, argv[1]], ['jemalloc', REPORT]);
+});
+
+test('code on standard input, to be printed', async () => {
+  const code = "require('heapgap/preload'); require('heapgap').allocator().name";
+  const shell = ['-c', 'printf %s "$0" | exec "$@"', code, process.execPath, '-p'];
+  assert.equal((await finished('sh', shell, { cwd: ROOT })).stdout, 'jemalloc\n');
+});
+
+test('files and pipes that a shell has opened for it, wherever', async (t) => {
+  const folder = temporary(t);
+  const code = 'for (const fd of [5, 9, 16]) fs.writeSync(fd, "x")';
+  const shell = 'exec 5>five 9>nine; exec "$@" 16>&1';
+  const command = ['bash', '-c', shell, 'bash', process.execPath, '-r', PRELOAD, '-e', code];
+  const { stdout, stderr } = await finished('sh', ['-c', '"$@" | cat', 'sh', ...command], {
+    cwd: folder,
+  });
+  const read = (name) => fs.readFileSync(path.join(folder, name), 'utf8');
+  assert.deepEqual([stdout, stderr, read('five'), read('nine')], ['x', '', 'x', 'x']);
+});
+
 test('arguments that are no text', async () => {
   const shell = 'exec "$0" -r "$1" "$2" "$(printf "caf\\351")"';
   const { stdout } = await finished('sh', ['-c', shell, process.execPath, PRELOAD, REPORT]);
@@ -437,7 +489,7 @@ describe('where it cannot be done the service starts all the same, with one warn
     assert.equal(own.name, 'unknown');
   });
 
-  test('a library that the dynamic linker refuses: it is tried once, in no child again', async (t) => {
+  test('a library that the dynamic linker refuses: it is found out beforehand, and in no child', async (t) => {
     const {
       own,
       child: inner,
@@ -445,22 +497,59 @@ describe('where it cannot be done the service starts all the same, with one warn
       stderr,
       starts,
     } = await startCopy(t, (folder) => fs.writeFileSync(library(folder), 'not a library'));
-    assertWarning(warning, /the dynamic linker did not load .*libjemalloc\.so\.2/);
+    assertWarning(warning, /ld\.so: object '.*libjemalloc\.so\.2' from LD_PRELOAD cannot be/);
     assert.deepEqual([own.name, own.LD_PRELOAD], ['glibc', undefined]);
     assert.deepEqual([inner.name, inner.LD_PRELOAD, stderr], ['glibc', undefined, '']);
-    assert.equal(starts, 2 + 1);
+    assert.equal(starts, 1 + 1);
   });
 
-  test('two copies of heapgap with such a library do not start each other', async (t) => {
-    const other = copyPackage(t, { addon: true });
-    fs.writeFileSync(library(other), 'not a library');
-    const { own, starts } = await startCopy(
-      t,
-      (folder) => fs.writeFileSync(library(folder), 'not a library'),
-      { before: ['-r', path.join(other, 'lib', 'preload.js')] },
-    );
+  test('options of jemalloc with which it ends the process', async (t) => {
+    const env = { MALLOC_CONF: 'abort_conf:true,nonsense:1' };
+    const { own, warning } = await startCopy(t, () => {}, { env });
+    assertWarning(warning, /node does not start with it \(SIGABRT\): <jemalloc>: Invalid conf/);
     assert.equal(own.name, 'glibc');
-    assert.equal(starts, 2 + 1);
+  });
+
+  describe('where nothing can be tried beforehand', () => {
+    /** The permission model lets no process start, so that the library is first loaded in earnest. */
+    const start = async (t, { preloads = 1, script = REPORT, first = [] } = {}) => {
+      const copies = Array.from({ length: preloads }, () => copyPackage(t, { addon: true }));
+      for (const folder of copies) fs.writeFileSync(library(folder), 'not a library');
+      const starts = counter(t);
+      const modules = copies.flatMap((folder) => ['-r', path.join(folder, 'lib', 'preload.js')]);
+      const permission = [
+        '--permission',
+        '--allow-addons',
+        '--allow-fs-read=*',
+        '--allow-fs-write=*',
+      ];
+      const env = starts.environment({ LD_PRELOAD: '/nowhere/other.so' });
+      const args = [...permission, ...first, ...modules, script];
+      const ended = await node(args, { major: 24, env, timeout: 20_000 });
+      return { seen: parse(ended), stderr: ended.stderr, starts: starts.count() };
+    };
+
+    test('it starts anew once, and gives back the LD_PRELOAD that it found', async (t) => {
+      const { seen, stderr, starts } = await start(t);
+      assertWarning(stderr, /has started anew with .*, which does not serve malloc/);
+      assert.deepEqual([seen.name, starts], ['glibc', 2]);
+      assert.equal(seen.env.LD_PRELOAD, '/nowhere/other.so');
+      assert.equal(seen.env.HEAPGAP_PRELOAD, '0');
+    });
+
+    test('two copies of heapgap do not start each other', async (t) => {
+      const { seen, starts } = await start(t, { preloads: 2 });
+      assert.deepEqual([seen.name, starts], ['glibc', 2]);
+    });
+
+    test('nor does a module before it that clears the environment bring it to a loop', async (t) => {
+      const file = path.join(temporary(t), 'clear.js');
+      const code =
+        'for (const name of Object.keys(process.env)) if (!/HG_/.test(name)) delete process.env[name]';
+      fs.writeFileSync(file, code);
+      const { seen, starts } = await start(t, { first: ['-r', file] });
+      assert.deepEqual([seen.name, starts], ['glibc', 2]);
+    });
   });
 
   test('an executable that runs with the rights of another user', async (t) => {
@@ -524,43 +613,120 @@ describe('where it cannot be done the service starts all the same, with one warn
     assertWarning(stderr, /the native addon for .* does not load/);
   });
 
-  test('a server is listening already', async () => {
-    const ended = await node([child('late.js')]);
-    assertWarning(ended.stderr, /at work already \(TCPServerWrap\).*before anything else/);
-    assert.deepEqual(parse(ended), { name: 'glibc', text: 'served' });
-  });
+  for (const [kind, resource] of [
+    ['tcp', 'TCPServerWrap'],
+    ['udp', 'UDPWrap'],
+    ['process', 'ProcessWrap'],
+    ['connection', 'TCPSocketWrap'],
+  ]) {
+    test(`it has begun to work: ${kind}`, async () => {
+      const ended = await node([child('late.js'), kind]);
+      assertWarning(
+        ended.stderr,
+        new RegExp(`at work already \\(.*${resource}.*before anything else`),
+      );
+      assert.deepEqual(parse(ended), { name: 'glibc', text: 'served' });
+    });
+  }
 
   test('a message of the parent was received already, and is not lost', async () => {
-    const forked = fork(child('echo.mjs'), {
-      ...LIMIT,
-      env: environment(),
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-    });
-    const said = forked.stderr.setEncoding('utf8').toArray();
-    forked.send('early');
-    const [answer] = await once(forked, 'message');
-    assert.equal(answer[1], 'early');
-    // Whether the message came before the module was loaded is for the two processes to race for.
-    if (answer[0] === 'glibc') assertWarning((await said).join(''), /has received messages/);
+    for (const name of ['task.js', 'echo.mjs']) {
+      const forked = fork(child(name), {
+        ...LIMIT,
+        env: environment(),
+        stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      });
+      const said = forked.stderr.setEncoding('utf8').toArray();
+      const ended = once(forked, 'exit');
+      forked.send('early');
+      const [answer] = await Promise.race([once(forked, 'message'), ended]);
+      assert.equal(answer[1], 'early', name);
+      const text = (await said).join('');
+      // Whether the message comes before an ES module is loaded is for the two processes to race for.
+      if (name === 'task.js') assert.equal(answer[0], 'glibc');
+      if (answer[0] === 'glibc') assertWarning(text, /has received messages/);
+      assert.deepEqual(await ended, [0, null]);
+    }
   });
 
-  test('a debugger has been waited for', async (t) => {
-    const code = "console.log(require('heapgap').allocator().name)";
-    const args = ['--inspect-brk=127.0.0.1:0', '-r', 'heapgap/preload', '-e', code];
-    const started = spawn(process.execPath, args, { ...LIMIT, cwd: ROOT, env: environment() });
-    t.after(() => started.kill('SIGKILL'));
-    const printed = once(started.stdout.setEncoding('utf8'), 'data');
-    let said = '';
-    for await (const text of started.stderr.setEncoding('utf8')) {
-      said += text;
-      const urls = said.match(/ws:\S+(?=\n)/g) ?? [];
-      if (urls.length === 1 && text.includes('ws:')) t.after(startDebugger(urls[0]));
-      // A second address: it has started anew, and would wait for ever.
-      if (urls.length > 1 || said.includes('HeapgapWarning')) break;
+  test('a parent whose channel cannot be found any more', async () => {
+    const code = `
+      const fs = require('node:fs');
+      const { readFileSync } = fs;
+      require(${JSON.stringify(PRELOAD)});
+      process.send(require(${JSON.stringify(ROOT)}).allocator().name, () => process.disconnect());`;
+    // The kernel keeps /proc/<pid>/environ from all but root where the executable may not be read.
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'heapgap-'));
+    const executable = path.join(folder, 'node');
+    try {
+      fs.chmodSync(folder, 0o755);
+      fs.copyFileSync(process.execPath, executable);
+      fs.chmodSync(executable, 0o711);
+      const forked = spawn(executable, ['-e', code.replace(/.*readFileSync.*\n/, '')], {
+        ...LIMIT,
+        uid: 65534,
+        env: environment(),
+        stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      });
+      const said = forked.stderr.setEncoding('utf8').toArray();
+      const [name] = await Promise.race([once(forked, 'message'), once(forked, 'exit')]);
+      const text = (await said).join('');
+      assert.equal(name, 'glibc', text);
+      assertWarning(text, /channel to its parent cannot be read/);
+    } finally {
+      fs.rmSync(folder, { recursive: true });
     }
-    assertWarning(said, /would lose the debugger/);
-    assert.deepEqual(await printed, ['glibc\n']);
   });
+
+  test('the working directory has changed', async (t) => {
+    const folder = temporary(t);
+    const code = `process.chdir('/'); require(${JSON.stringify(PRELOAD)}); require(${JSON.stringify(REPORT)});`;
+    fs.writeFileSync(path.join(folder, 'service.js'), code);
+    const moved = await node(['service.js'], { cwd: folder });
+    assertWarning(moved.stderr, /the working directory has changed/);
+    assert.equal(parse(moved).name, 'glibc');
+    const absolute = await node([path.join(folder, 'service.js')], { cwd: folder });
+    assert.deepEqual([parse(absolute).name, absolute.stderr], ['jemalloc', '']);
+  });
+
+  test('through the dynamic linker, with a title over its arguments', async (t) => {
+    const linker = execFileSync('gcc', ['-print-file-name=ld-linux-x86-64.so.2'], {
+      encoding: 'utf8',
+    });
+    if (process.arch !== 'x64') return t.skip('for x64');
+    const ended = await finished(linker.trim(), [
+      process.execPath,
+      '--title=x',
+      '-r',
+      PRELOAD,
+      REPORT,
+    ]);
+    assertWarning(ended.stderr, /started through the dynamic linker/);
+    assert.equal(parse(ended).name, 'glibc');
+    const untitled = await finished(linker.trim(), [process.execPath, '-r', PRELOAD, REPORT]);
+    assert.equal(parse(untitled).name, 'jemalloc');
+  });
+
+  for (const option of ['-brk', '_brk', '-wait']) {
+    test(`a debugger has been waited for, --inspect${option}`, async (t) => {
+      const code = "console.log(require('heapgap').allocator().name)";
+      const args = ['-r', 'heapgap/preload', '-e', code];
+      const env = environment({ NODE_OPTIONS: `--inspect${option}=127.0.0.1:0` });
+      const started = spawn(binary(22), args, { ...LIMIT, cwd: ROOT, env });
+      t.after(() => started.kill('SIGKILL'));
+      const printed = once(started.stdout.setEncoding('utf8'), 'data');
+      let said = '';
+      for await (const text of started.stderr.setEncoding('utf8')) {
+        said += text;
+        const urls = said.match(/ws:\S+(?=\n)/g) ?? [];
+        if (urls.length === 1 && text.includes('ws:')) t.after(startDebugger(urls[0]));
+        // A second address: it has started anew, and would wait for ever.
+        if (urls.length > 1 || said.includes('HeapgapWarning')) break;
+      }
+      assertWarning(said, /would lose the debugger/);
+      assert.deepEqual(await printed, ['glibc\n']);
+    });
+  }
 
   test('HEAPGAP_PRELOAD is neither 0 nor 1', async () => {
     const ended = await node(['-r', 'heapgap/preload', REPORT], {

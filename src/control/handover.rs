@@ -6,13 +6,17 @@ use std::ffi::{OsString, c_int};
 use std::fs;
 use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStringExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// The variables that this process was started with, and `added`, which win.
+/// Names and values.
+pub type Environment = Vec<(OsString, OsString)>;
+
+/// The variables that this process was started with, or where /proc cannot be read those it has now; and
+/// `added`, which win.
 ///
 /// Not those it has now: Node.js takes out what tells of the channel to its parent
 /// (internal/process/pre_execution), and what a program does to its variables it will do again.
-pub fn environment(added: &HashMap<String, String>) -> Vec<(OsString, OsString)> {
+pub fn environment(added: &HashMap<String, String>) -> Environment {
     let given = match fs::read("/proc/self/environ") {
         Ok(bytes) => parse_environ(&bytes),
         Err(_) => env::vars_os().collect(),
@@ -23,7 +27,7 @@ pub fn environment(added: &HashMap<String, String>) -> Vec<(OsString, OsString)>
 }
 
 /// Entries of `name=value` that each end with a null byte (proc(5), /proc/pid/environ).
-fn parse_environ(bytes: &[u8]) -> Vec<(OsString, OsString)> {
+fn parse_environ(bytes: &[u8]) -> Environment {
     let pair = |entry: &[u8]| {
         // A name is at least one byte, and may begin with an equals sign.
         let at = entry.iter().skip(1).position(|&byte| byte == b'=')? + 1;
@@ -41,10 +45,8 @@ pub struct Handover {
 impl Handover {
     /// Standard input, output and error, what this process was started with, and the channel to its parent
     /// (child_process.fork()) that `environment` tells of.
-    pub fn new(environment: &[(OsString, OsString)]) -> Self {
-        let channel = environment.iter().find(|(name, _)| name == "NODE_CHANNEL_FD");
-        let channel = channel.and_then(|(_, fd)| fd.to_str()?.parse().ok());
-        let descriptors = (0..=2).chain(inherited()).chain(channel);
+    pub fn new(environment: &Environment) -> Self {
+        let descriptors = (0..=2).chain(inherited()).chain(channel(environment));
         Self { flags: descriptors.filter_map(keep_open).collect() }
     }
 }
@@ -58,18 +60,59 @@ impl Drop for Handover {
     }
 }
 
+/// What Node.js is told of the channel by whoever forked it.
+pub fn channel(environment: &Environment) -> Option<RawFd> {
+    let (_, descriptor) = environment.iter().find(|(name, _)| name == "NODE_CHANNEL_FD")?;
+    descriptor.to_str()?.parse().ok()
+}
+
+/// Node.js marks what it was started with close-on-exec up to this number at least
+/// (uv_disable_stdio_inheritance), and what is behind it only as far as there is no gap.
+const LAST_MARKED: RawFd = 16;
+
 /// The descriptors from 3 on that this process was started with, such as those of systemd's socket
-/// activation (sd_listen_fds(3)): Node.js marks them close-on-exec (uv_disable_stdio_inheritance).
+/// activation (sd_listen_fds(3)), or a lock that a shell has taken (flock(1)).
 ///
 /// What Node.js opens itself bears the same mark. But a new descriptor takes the lowest free number
 /// (open(2)), and the first that Node.js keeps open is the epoll instance of an event loop: numbers
-/// that are taken without a gap below it were taken before. Behind a gap nothing tells the two apart,
-/// and to hand on too many could keep a connection or a port of Node.js's own open for good.
+/// that are taken without a gap below it were taken before. Behind it, what Node.js has itself are event
+/// loops, sockets, and pipes of which it has both ends; to hand on too many could keep a connection or
+/// a port open for good.
 fn inherited() -> impl Iterator<Item = RawFd> {
-    (3..).take_while(|descriptor| {
-        fs::read_link(format!("/proc/self/fd/{descriptor}"))
-            .is_ok_and(|target| target != Path::new("anon_inode:[eventpoll]"))
-    })
+    let before =
+        (3..).take_while(|&descriptor| target(descriptor).is_some_and(|target| !is_event_loop(&target)));
+    let first_of_node = 3 + before.clone().count() as RawFd;
+    before.chain((first_of_node..=LAST_MARKED).filter(|&descriptor| is_given_file(descriptor)))
+}
+
+fn target(descriptor: RawFd) -> Option<PathBuf> {
+    fs::read_link(format!("/proc/self/fd/{descriptor}")).ok()
+}
+
+fn is_event_loop(target: &Path) -> bool {
+    target == Path::new("anon_inode:[eventpoll]")
+}
+
+/// A file that is not one of the kernel's views of a process, or a pipe whose other end is elsewhere.
+fn is_given_file(descriptor: RawFd) -> bool {
+    match target(descriptor) {
+        Some(own) if own.to_string_lossy().starts_with("pipe:") => !has_other_end(descriptor, &own),
+        Some(own) => own.is_absolute() && !own.starts_with("/proc") && !own.starts_with("/sys"),
+        None => false,
+    }
+}
+
+fn has_other_end(descriptor: RawFd, pipe: &Path) -> bool {
+    let entries = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    let descriptors = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let mut ends = descriptors.filter(|&other| target(other).is_some_and(|target| target == pipe));
+    ends.any(|end| access(end) != access(descriptor))
+}
+
+/// Reading or writing.
+fn access(descriptor: RawFd) -> c_int {
+    // SAFETY: fcntl(2) on any number is safe.
+    unsafe { libc::fcntl(descriptor, libc::F_GETFL) & libc::O_ACCMODE }
 }
 
 /// The descriptor and its flags as they were; `None` where it is closed, or open to all already.

@@ -1,7 +1,8 @@
 //! Starting this very program anew in this very process, for `heapgap/preload`.
 
 use std::collections::HashMap;
-use std::ffi::{CString, OsString, c_char};
+use std::convert::Infallible;
+use std::ffi::{CString, OsString, c_char, c_ulong};
 use std::fs::{self, File};
 use std::io::{self, Seek, Write};
 use std::os::fd::{AsRawFd, FromRawFd, RawFd};
@@ -9,35 +10,43 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::ptr;
 
-use super::handover::{Handover, environment};
+use super::handover::{Handover, channel, environment};
 
 /// Replaces this process by a new start of its executable, with the arguments and the environment that it was
 /// started with, and `variables` added. `arguments` are given where the kernel's copy of them is spoilt;
 /// `script` is what Node.js has read from standard input, to be read there again.
+///
+/// `has_parent` says that it has a channel to its parent.
 ///
 /// Returns only when that fails; everything is then as it was.
 pub fn reexec(
     arguments: Option<Vec<String>>,
     variables: &HashMap<String, String>,
     script: Option<&str>,
+    has_parent: bool,
 ) -> io::Error {
-    match try_reexec(arguments, variables, script) {
+    match try_reexec(arguments, variables, script, has_parent) {
         Err(error) => error,
         Ok(never) => match never {},
     }
 }
 
-enum Never {}
-
 fn try_reexec(
     arguments: Option<Vec<String>>,
     variables: &HashMap<String, String>,
     script: Option<&str>,
-) -> io::Result<Never> {
-    if is_secure() {
+    has_parent: bool,
+) -> io::Result<Infallible> {
+    if auxiliary(libc::AT_SECURE) != 0 {
         return Err(io::Error::other(
             "the executable has file capabilities, or is set-user-ID or set-group-ID, and then the \
              dynamic linker ignores LD_PRELOAD",
+        ));
+    }
+    // The kernel has loaded no dynamic linker, where the command was one: its arguments name the program.
+    if arguments.is_some() && auxiliary(libc::AT_BASE) == 0 {
+        return Err(io::Error::other(
+            "it was started through the dynamic linker, by arguments that are lost",
         ));
     }
     let file = CString::new(executable()?)?;
@@ -47,6 +56,9 @@ fn try_reexec(
     };
     let arguments = CStrings::new(arguments)?;
     let environment = environment(variables);
+    if has_parent && channel(&environment).is_none() {
+        return Err(io::Error::other("what tells of the channel to its parent cannot be read"));
+    }
     let _handover = Handover::new(&environment);
     let pair = |(name, value): (OsString, OsString)| [name.into_vec(), value.into_vec()].join(&b'=');
     let environment = CStrings::new(environment.into_iter().map(pair).collect())?;
@@ -57,10 +69,10 @@ fn try_reexec(
     Err(io::Error::last_os_error())
 }
 
-/// getauxval(3): ld.so(8) then is in secure-execution mode.
-fn is_secure() -> bool {
-    // SAFETY: getauxval accepts any type.
-    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+/// getauxval(3).
+fn auxiliary(kind: c_ulong) -> c_ulong {
+    // SAFETY: getauxval accepts any type; 0 where there is no such entry.
+    unsafe { libc::getauxval(kind) }
 }
 
 /// The executable's path where it still names it: the kernel calls the process by the path's last part
