@@ -4,7 +4,7 @@
 const assert = require('node:assert');
 const fs = require('node:fs');
 
-const { PLATFORMS, hostPlatform, packageName } = require('../../scripts/platforms.js');
+const { PLATFORMS, hostPlatform, packageName } = require('../../scripts/release/platforms.js');
 
 const MIB = 1024 * 1024;
 const FILLED_MB = 200;

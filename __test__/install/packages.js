@@ -4,8 +4,8 @@
 const fs = require('node:fs');
 const path = require('node:path');
 
-const { platformManifest } = require('../../scripts/package.js');
-const { PLATFORMS, hostPlatform, packageName } = require('../../scripts/platforms.js');
+const { platformManifest } = require('../../scripts/release/pack.js');
+const { PLATFORMS, hostPlatform, packageName } = require('../../scripts/release/platforms.js');
 const { version } = require('../../package.json');
 const { run } = require('./processes.js');
 

@@ -7,8 +7,8 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const { after, before, describe, test } = require('node:test');
-const { mainManifest, platformManifest, publishedFiles } = require('../../scripts/package.js');
-const { LIBRARY, PLATFORMS, ...platforms } = require('../../scripts/platforms.js');
+const { mainManifest, platformManifest, publishedFiles } = require('../../scripts/release/pack.js');
+const { LIBRARY, PLATFORMS, ...platforms } = require('../../scripts/release/platforms.js');
 const { finished } = require('../support/child.js');
 
 const root = path.join(__dirname, '..', '..');

@@ -5,11 +5,11 @@
 const fs = require('node:fs');
 const path = require('node:path');
 
-const { root, run } = require('./cargo.js');
+const { root, run } = require('../cargo.js');
 const { linkTarget } = require('./platforms.js');
 
 const folder = path.join(root, 'target', 'toolchain');
-const requirements = path.join(__dirname, 'toolchain-requirements.txt');
+const requirements = path.join(__dirname, 'requirements.txt');
 const zigFolder = path.join(folder, 'ziglang');
 const zig = path.join(zigFolder, 'zig');
 const cargoZigbuild = path.join(folder, 'bin', 'cargo-zigbuild');
@@ -28,7 +28,7 @@ function installToolchain() {
 
 /** Makes a shared library that has libgcc_s's name and what jemalloc needs of it. */
 function linkLibgcc(platform, file) {
-  const source = path.join(__dirname, 'toolchain-libgcc_s.c');
+  const source = path.join(__dirname, 'libgcc_s.c');
   const output = ['-shared', '-nostdlib', '-Wl,-soname,libgcc_s.so.1', '-o', file];
   fs.mkdirSync(path.dirname(file), { recursive: true });
   const target = linkTarget(platform).replace('-unknown', '');

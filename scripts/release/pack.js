@@ -1,6 +1,6 @@
 'use strict';
 // Packs dist/*.tgz, ready to publish: heapgap, and a package for each platform whose binaries are in
-// dist/binaries (scripts/release-build.js). With --all, a platform that has none is an error.
+// dist/binaries (scripts/release/build.js). With --all, a platform that has none is an error.
 
 const { execFileSync } = require('node:child_process');
 const fs = require('node:fs');
@@ -8,9 +8,9 @@ const path = require('node:path');
 
 const { PLATFORMS, addonFile, builtFiles, packageName } = require('./platforms.js');
 
-const root = path.join(__dirname, '..');
+const root = path.join(__dirname, '..', '..');
 const dist = path.join(root, 'dist');
-const source = require('../package.json');
+const source = require('../../package.json');
 
 function npmPack(folder, args) {
   const child = ['pack', '--json', '--ignore-scripts', ...args];
@@ -102,7 +102,7 @@ function main(all) {
   const isBuilt = ({ name }) => fs.existsSync(path.join(dist, 'binaries', name));
   const missing = PLATFORMS.filter((platform) => !isBuilt(platform));
   if (missing.length === PLATFORMS.length) {
-    throw new Error('dist/binaries has no platform: scripts/release-build.js builds one');
+    throw new Error('dist/binaries has no platform: scripts/release/build.js builds one');
   }
   if (all && missing.length > 0) {
     throw new Error(`dist/binaries lacks ${missing.map(({ name }) => name).join(', ')}`);

@@ -7,7 +7,7 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 
-const { build, builtAddon, builtLibrary, root } = require('./cargo.js');
+const { build, builtAddon, builtLibrary, root } = require('../cargo.js');
 const { thirdPartyLicenses } = require('./licenses.js');
 const {
   LIBRARY,

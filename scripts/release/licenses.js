@@ -5,7 +5,7 @@ const { execFileSync } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
 
-const { root } = require('./cargo.js');
+const { root } = require('../cargo.js');
 const { zigFolder } = require('./toolchain.js');
 
 const LICENSE_FILE = /^(licen[cs]e|copying|copyright|notice|unlicense)/i;
