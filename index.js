@@ -10,6 +10,11 @@ function route(options) {
   return createRoute({ snapshot: freshSnapshot, purge })(options);
 }
 
+/** Loaded when first called: few services ask, and it is many files. */
+async function doctor(options) {
+  return require('./lib/doctor/index.js').doctor(options);
+}
+
 // A plain object literal: Node.js finds the names for `import { stats } from 'heapgap'` in it
 // without running it (cjs-module-lexer).
-module.exports = { allocator, purge, route, snapshot, stats };
+module.exports = { allocator, doctor, purge, route, snapshot, stats };

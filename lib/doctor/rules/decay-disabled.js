@@ -1,0 +1,28 @@
+'use strict';
+
+const { parseConf } = require('../conf.js');
+const { mallocConf } = require('../fixes.js');
+const { onJemalloc, seen } = require('./shared.js');
+
+const KEYS = ['dirty_decay_ms', 'muzzy_decay_ms'];
+
+/** jemalloc(3): -1 disables purging; only a call such as `purge()` gives pages back then. */
+function check(facts) {
+  return onJemalloc(facts).flatMap((process) => {
+    const disabled = KEYS.filter((key) => process.options?.[key] === -1);
+    if (disabled.length === 0) return [];
+    const { pairs } = parseConf(process.environment?.MALLOC_CONF ?? '');
+    const kept = pairs.filter(({ key }) => !disabled.includes(key));
+    return [
+      {
+        code: 'decay-disabled',
+        severity: 'warning',
+        summary: `${disabled.join(' and ')} is -1: jemalloc never gives freed pages back by itself`,
+        evidence: disabled.map((key) => seen(process, `opt.${key}`, -1)),
+        fix: mallocConf(kept.map((pair) => pair.text).join(',')),
+      },
+    ];
+  });
+}
+
+module.exports = { codes: ['decay-disabled'], check };

@@ -1,0 +1,52 @@
+'use strict';
+
+const { adviseHeap } = require('../../heap-advice.js');
+const { everywhere } = require('../fixes.js');
+const { nodeProcesses, seen } = require('./shared.js');
+
+const MIB = 2 ** 20;
+const FLAG = /--max[-_](?:old[-_]space|heap)[-_]size(?:=|\s+)"?(\d+)/g;
+
+/** The flag that counts: the last one, and the command line after NODE_OPTIONS. */
+function flagOf({ environment, argv }) {
+  const sources = [
+    ['NODE_OPTIONS', environment?.NODE_OPTIONS ?? ''],
+    ['command line', argv.join(' ')],
+  ];
+  const found = sources.flatMap(([source, text]) =>
+    Array.from(text.matchAll(FLAG), ([flag, size]) => ({ source, flag, bytes: size * MIB })),
+  );
+  return found.at(-1) ?? null;
+}
+
+function check(facts) {
+  const limit = facts.host.container.memoryLimit;
+  if (limit === null) return [];
+  return nodeProcesses(facts).flatMap((process) => {
+    const flag = flagOf(process);
+    const heapLimit = process.heapLimit ?? flag?.bytes ?? null;
+    const { fits, maxOldSpaceMb, why } = adviseHeap({ limit, heapLimit });
+    if (fits !== false) return [];
+    const told = flag ?? {
+      source: "V8's default heap limit",
+      flag: `${Math.round(heapLimit / MIB)} MB`,
+    };
+    return [
+      {
+        code: 'heap-headroom',
+        severity: 'error',
+        summary: why,
+        evidence: [
+          seen(process, told.source, told.flag),
+          { pid: null, source: 'memory limit', value: `${Math.round(limit / MIB)} MB` },
+        ],
+        fix:
+          maxOldSpaceMb === null
+            ? everywhere('# raise the memory limit of the container')
+            : everywhere(`ENV NODE_OPTIONS=--max-old-space-size=${maxOldSpaceMb}`),
+      },
+    ];
+  });
+}
+
+module.exports = { codes: ['heap-headroom'], check };

@@ -1,0 +1,21 @@
+'use strict';
+
+const { useJemalloc } = require('../fixes.js');
+const { insteadOf, preloading, seen } = require('./shared.js');
+
+/** ld.so says so on stderr and starts the program all the same; musl says nothing. */
+function check(facts) {
+  return preloading(facts).flatMap((subject) =>
+    subject.preload
+      .filter(({ problem }) => problem === 'missing')
+      .map(({ entry, allocator }) => ({
+        code: 'preload-missing',
+        severity: allocator ? 'error' : 'warning',
+        summary: `LD_PRELOAD names ${entry}, which does not exist${allocator ? insteadOf(subject) : ''}`,
+        evidence: [seen(subject, 'LD_PRELOAD', subject.environment.LD_PRELOAD)],
+        fix: useJemalloc(facts.host),
+      })),
+  );
+}
+
+module.exports = { codes: ['preload-missing'], check };

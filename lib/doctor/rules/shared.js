@@ -1,0 +1,63 @@
+'use strict';
+// What several rules ask of the facts.
+
+const { confSources } = require('../conf.js');
+
+/** The Node.js processes that were seen. */
+const nodeProcesses = ({ processes }) => processes.filter(({ node }) => node);
+
+/** What has an LD_PRELOAD: the Node.js processes, and the given environment where none inherited it. */
+function preloading(facts) {
+  const { given } = facts;
+  const processes = nodeProcesses(facts);
+  const inherits = ({ environment }) => environment?.LD_PRELOAD === given.environment.LD_PRELOAD;
+  return given && !processes.some(inherits) ? [given, ...processes] : processes;
+}
+
+const onJemalloc = (facts) =>
+  nodeProcesses(facts).filter(({ allocator }) => allocator?.name === 'jemalloc');
+
+/** Where something was seen. */
+function seen(subject, source, value) {
+  const where = subject.pid ? `${source} of process ${subject.pid} (${subject.label})` : source;
+  return { pid: subject.pid ?? null, source: where, value: String(value) };
+}
+
+/** Who serves malloc instead, for the end of a sentence. */
+function insteadOf(subject) {
+  const name = subject.allocator?.name;
+  return name && name !== 'unknown' ? `; ${name} serves malloc` : '';
+}
+
+const isJemalloc = ({ allocator }) => allocator === 'jemalloc';
+
+/** Processes with options to check, each with where they come from and what jemalloc said of them. */
+function configured(facts) {
+  return nodeProcesses(facts).flatMap((process) => {
+    const sources = confSources(process, facts.host.etcMallocConf);
+    if (sources.length === 0) return [];
+    return [{ process, sources, complaints: process.complaints ?? facts.complaints }];
+  });
+}
+
+/** A process's pairs, each with its source. */
+const pairsOf = ({ sources }) =>
+  sources.flatMap(({ source, pairs }) => pairs.map((pair) => ({ ...pair, source })));
+
+/** Where a verdict on a pair comes from. */
+function judged(process) {
+  if (process.optionsFrom === 'live') return 'opt.* of the live jemalloc';
+  return "a rehearsal on heapgap's own jemalloc, not on the process's";
+}
+
+module.exports = {
+  configured,
+  insteadOf,
+  isJemalloc,
+  judged,
+  nodeProcesses,
+  onJemalloc,
+  pairsOf,
+  preloading,
+  seen,
+};
