@@ -1,8 +1,17 @@
 'use strict';
 
-const { allocator } = require('./lib/native.js');
+const native = require('./lib/native.js');
 const { purge } = require('./lib/purge.js');
 const { freshSnapshot, snapshot, stats } = require('./lib/read.js');
+
+/** Who serves `malloc`, with what a quick look finds wrong at the end of the evidence. */
+function allocator() {
+  const live = native.allocator();
+  if (!native.addon) return live;
+  const { quickFindings } = require('./lib/doctor/quick.js');
+  live.evidence.push(...quickFindings(native.addon, live.name));
+  return live;
+}
 
 /** Loaded when first called: it needs node:crypto, which takes as long as all the rest. */
 function route(options) {

@@ -1,6 +1,8 @@
 'use strict';
 // MALLOC_CONF as jemalloc reads it (conf.c, conf_next): pairs up to the first that is malformed.
 
+const { WRITE_ONLY } = require('./write-only.js');
+
 /** `{ pairs: [{ key, value, text }], malformed }`, the latter a sentence or `null`. */
 function parseConf(text) {
   const pairs = [];
@@ -32,26 +34,6 @@ function confSources({ environment }, etcMallocConf) {
     .map(({ source, text }) => ({ source, text, ...parseConf(text) }));
 }
 
-/**
- * Options that jemalloc accepts and has no `opt.*` of the same name for, so that there is nothing to
- * read back.
- */
-const WRITE_ONLY = new Set([
-  'bin_shards',
-  'hpa_hugification_threshold_ratio',
-  'hpa_purge_threshold_ratio',
-  'lg_san_uaf_align',
-  'lg_tcache_max',
-  'log',
-  'narenas_ratio',
-  'prof_log',
-  'prof_unbias',
-  'san_guard_large',
-  'san_guard_small',
-  'slab_sizes',
-  'tcache_ncached_max',
-]);
-
 /** Options of jemalloc 3 and 4, and what took their place. */
 const RENAMED = {
   decay_time: 'dirty_decay_ms',
@@ -73,16 +55,20 @@ function distance(a, b) {
   return row[b.length];
 }
 
+/** Options that exist, but not in every build (jemalloc's INSTALL.md: --enable-prof, -utrace and so on). */
+const DEPENDS_ON_BUILD =
+  /^(fill|junk|log|utrace|xmalloc|prof(_(accum|active|final|gdump|leak|log|prefix|stats))?)$/;
+
 const MAX_KEY = 64;
 const MAX_DISTANCE = 3;
 
 /** The option that `key` was probably meant to be, or `null`. */
 function didYouMean(key, known) {
   if (Object.hasOwn(RENAMED, key)) return RENAMED[key];
-  if (key.length > MAX_KEY) return null;
+  if (key.length > MAX_KEY || DEPENDS_ON_BUILD.test(key)) return null;
   const names = [...known, ...WRITE_ONLY].map((name) => [distance(key.toLowerCase(), name), name]);
   const [nearest, name] = names.reduce((a, b) => (b[0] < a[0] ? b : a), [Infinity, null]);
-  return nearest <= Math.min(MAX_DISTANCE, Math.floor(key.length / 2)) ? name : null;
+  return nearest <= Math.min(MAX_DISTANCE, Math.floor(key.length / 3)) ? name : null;
 }
 
 /** `text` with the pairs of `key` replaced by `value`, added where there is none. */
@@ -91,4 +77,4 @@ function withPair(text, key, value) {
   return [...others.map((pair) => pair.text), `${key}:${value}`].join(',');
 }
 
-module.exports = { WRITE_ONLY, confSources, didYouMean, parseConf, withPair };
+module.exports = { DEPENDS_ON_BUILD, confSources, didYouMean, parseConf, withPair };

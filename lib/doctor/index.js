@@ -92,8 +92,9 @@ async function processFacts(pid) {
   const below = await readAll(descendants(all, pid).filter((stat) => stat.pid !== pid));
   const above = await readAll(ancestors(all, pid));
   const host = readHost({ root: `${PROC}/${pid}/root`, pid });
-  // Whoever asks about a process means it to be looked at, whatever it is called.
-  const processes = [{ ...target, node: true }, ...below];
+  // A Node.js program may be called anything, but a shell or a supervisor only starts one.
+  const node = target.node || !below.some((process) => process.node);
+  const processes = [{ ...target, node }, ...below];
   return { host, processes, ancestors: above, given: null };
 }
 
@@ -125,7 +126,7 @@ async function withRehearsal(process, facts, rehearsals) {
   if (!wanted || (isLive && facts.complaints)) return process;
   if (!rehearsals.has(text)) rehearsals.set(text, rehearse(text));
   const found = await rehearsals.get(text);
-  if (!found) return { ...process, complaints: facts.complaints ?? [] };
+  if (!found) return { ...process, complaints: facts.complaints ?? [], untried: true };
   if (isLive) return { ...process, complaints: found.complaints };
   const { complaints, leftOut } = found;
   return { ...process, ...optionsOf(process, found, text), complaints, leftOut };
@@ -174,6 +175,8 @@ function summarise(facts, findings) {
 function notesOf({ processes, ended, stderr }, nodeProcesses) {
   const denied = processes.flatMap((process) => process.denied ?? []);
   const notes = [];
+  if (processes.some(({ untried }) => untried))
+    notes.push("MALLOC_CONF could not be tried on heapgap's own jemalloc");
   if (denied.length > 0)
     notes.push(`not readable by this user: ${[...new Set(denied)].slice(0, 8).join(', ')}`);
   if (ended && ended.status !== 0 && nodeProcesses.length === 0) {

@@ -11,6 +11,8 @@ const { labelOf, readProcess } = require('./process.js');
 const { descendants, listProcesses } = require('./tree.js');
 
 const PROC = '/proc';
+/** Tells probe.js where to; probe.js has the name too. */
+const REPORTS = 'HEAPGAP_DOCTOR_REPORTS';
 const PROBE = path.join(__dirname, '..', 'probe.js');
 
 /** How often the processes are looked at. */
@@ -124,25 +126,43 @@ function kill(pid, signal) {
   }
 }
 
-/** What is left of the command: its group, and what has left that. */
-async function remaining(child, seen) {
+/** What is left of the command: below it, of its session, seen before, or with our variable. */
+async function remaining({ child, mark }, seen) {
   const all = await listProcesses(PROC);
-  const ours = new Set(seen.map(({ pid, start }) => `${pid}:${start}`));
-  const left = all.filter(({ pid, start }) => ours.has(`${pid}:${start}`));
-  return [...new Set([...descendants(all, child.pid, child.pid), ...left])];
+  const known = new Set(descendants(all, child.pid, child.pid));
+  const before = new Set(seen.map(({ pid, start }) => `${pid}:${start}`));
+  const isOurs = async (stat) =>
+    known.has(stat) || before.has(`${stat.pid}:${stat.start}`) || (await isMarked(stat.pid, mark));
+  const ours = await Promise.all(all.map(isOurs));
+  return all.filter((_, index) => ours[index]);
 }
 
-async function stop({ child }, seen) {
-  if (child.pid === undefined) return;
+/** Whether the process inherited our variable: a daemon leaves its parents and its session. */
+async function isMarked(pid, mark) {
+  const environment = await fs.promises
+    .readFile(`${PROC}/${pid}/environ`, 'latin1')
+    .catch(() => '');
+  return environment.split('\0').includes(mark);
+}
+
+/** SIGTERM, and after a while SIGKILL, also to what a supervisor starts anew meanwhile. */
+async function stop(run, seen) {
+  if (run.child.pid === undefined) return;
   const never = new AbortController().signal;
-  const deadline = performance.now() + GRACE_MS;
-  for (const { pid } of await remaining(child, seen)) kill(pid, 'SIGTERM');
-  let left = await remaining(child, seen);
-  while (left.length > 0 && performance.now() < deadline) {
+  const graceUntil = performance.now() + GRACE_MS;
+  const giveUpAt = graceUntil + GRACE_MS;
+  const asked = new Set();
+  let left = await remaining(run, seen);
+  while (left.length > 0 && performance.now() < giveUpAt) {
+    const force = performance.now() > graceUntil;
+    for (const { pid } of left) {
+      if (force) kill(pid, 'SIGKILL');
+      else if (!asked.has(pid)) kill(pid, 'SIGTERM');
+      asked.add(pid);
+    }
     await sleep(LOOK_EVERY_MS / 2, never);
-    left = await remaining(child, seen);
+    left = await remaining(run, seen);
   }
-  for (const { pid } of left) kill(pid, 'SIGKILL');
 }
 
 /** The kernel's view of a process, and what the process itself has reported. */
@@ -199,10 +219,10 @@ async function observe(command, { timeoutMs, signal }) {
   const env = {
     ...process.env,
     NODE_OPTIONS: withProbe(process.env.NODE_OPTIONS),
-    HEAPGAP_DOCTOR_REPORTS: folder,
+    [REPORTS]: folder,
   };
   const removeFolder = () => fs.rmSync(folder, { recursive: true, force: true });
-  const run = start(command, env);
+  const run = { ...start(command, env), mark: `${REPORTS}=${folder}` };
   const cleanUp = () => {
     if (run.child.pid !== undefined && !run.output.ended) kill(-run.child.pid, 'SIGKILL');
     removeFolder();

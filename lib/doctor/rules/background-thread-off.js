@@ -2,6 +2,7 @@
 
 const { withPair } = require('../conf.js');
 const { mallocConf } = require('../fixes.js');
+const sentences = require('../sentences.js');
 const { onJemalloc, seen } = require('./shared.js');
 
 /**
@@ -17,8 +18,7 @@ function check(facts) {
     .map((process) => ({
       code: 'background-thread-off',
       severity: 'warning',
-      summary:
-        "jemalloc's background threads are off: a process that falls idle keeps what it has freed",
+      summary: sentences.backgroundThreadOff,
       evidence: [
         seen(process, 'opt.background_thread', false),
         seen(process, 'MALLOC_CONF', process.environment?.MALLOC_CONF ?? '(not set)'),

@@ -2,6 +2,7 @@
 
 const { withPair } = require('../conf.js');
 const { mallocConf } = require('../fixes.js');
+const sentences = require('../sentences.js');
 const { configured, judged, pairsOf, seen } = require('./shared.js');
 
 /** The number that jemalloc reads (malloc_strtoumax: a leading 0 means octal, 0x hexadecimal). */
@@ -37,7 +38,7 @@ function finding(process, { key, text, source }) {
   return {
     code: 'conf-ignored',
     severity: 'warning',
-    summary: `${source} has ${text}, but ${key} is ${inForce}`,
+    summary: sentences.confIgnored(source, text, key, inForce),
     evidence: [
       seen(process, source, text),
       seen(process, `opt.${key}`, inForce),

@@ -2,6 +2,7 @@
 
 const { parseConf } = require('../conf.js');
 const { mallocConf } = require('../fixes.js');
+const sentences = require('../sentences.js');
 const { onJemalloc, seen } = require('./shared.js');
 
 const KEYS = ['dirty_decay_ms', 'muzzy_decay_ms'];
@@ -17,7 +18,7 @@ function check(facts) {
       {
         code: 'decay-disabled',
         severity: 'warning',
-        summary: `${disabled.join(' and ')} is -1: jemalloc never gives freed pages back by itself`,
+        summary: sentences.decayDisabled(disabled),
         evidence: disabled.map((key) => seen(process, `opt.${key}`, -1)),
         fix: mallocConf(kept.map((pair) => pair.text).join(',')),
       },

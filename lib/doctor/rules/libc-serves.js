@@ -12,15 +12,16 @@ function check(facts) {
   const around = [...facts.ancestors, ...(facts.given ? [facts.given] : [])];
   if (!around.every(isUntouched)) return [];
   const untouched = (process) => LIBCS.includes(process.allocator?.name) && isUntouched(process);
-  return nodeProcesses(facts)
-    .filter(untouched)
-    .map((process) => ({
-      code: 'libc-serves',
-      severity: 'info',
-      summary: `${process.allocator.name} serves malloc, as it does where nothing else was set up`,
-      evidence: process.allocator.evidence.map((line) => seen(process, 'allocator', line)),
-      fix: useJemalloc(facts.host),
-    }));
+  const processes = nodeProcesses(facts);
+  // A launcher such as npm may stay on the libc.
+  if (processes.some(({ allocator }) => allocator && !LIBCS.includes(allocator.name))) return [];
+  return processes.filter(untouched).map((process) => ({
+    code: 'libc-serves',
+    severity: 'info',
+    summary: `${process.allocator.name} serves malloc, as it does where nothing else was set up`,
+    evidence: process.allocator.evidence.map((line) => seen(process, 'allocator', line)),
+    fix: useJemalloc(facts.host),
+  }));
 }
 
 module.exports = { codes: ['libc-serves'], check };

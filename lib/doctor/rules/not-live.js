@@ -1,7 +1,8 @@
 'use strict';
 
 const { useJemalloc } = require('../fixes.js');
-const { isJemalloc, nodeProcesses, seen } = require('./shared.js');
+const sentences = require('../sentences.js');
+const { isJemalloc, nodeProcesses, onJemalloc, seen } = require('./shared.js');
 
 /** What another rule names the cause of. */
 function isExplained(process) {
@@ -20,6 +21,21 @@ function isForeign({ executable }, { elf }) {
   return otherLibc || elf.machine !== executable.machine || elf.bits !== executable.bits;
 }
 
+/** npm or npx before `heapgap run`: what they start is on jemalloc. */
+const isLauncher = (facts, { pid }) =>
+  onJemalloc(facts).some((process) => parentsOf(facts, process).includes(pid));
+
+function parentsOf({ processes }, process) {
+  const byPid = new Map(processes.map((each) => [each.pid, each]));
+  const parents = [];
+  let above = process;
+  while (above && !parents.includes(above.ppid)) {
+    parents.push(above.ppid);
+    above = byPid.get(above.ppid);
+  }
+  return parents;
+}
+
 function check(facts) {
   return nodeProcesses(facts).flatMap((process) => {
     const { allocator, environment, preload } = process;
@@ -27,7 +43,7 @@ function check(facts) {
     if (!live || live === 'jemalloc' || live === 'unknown' || isExplained(process)) return [];
     const preloaded = preload.filter(isJemalloc);
     if (preloaded.length > 0) return [unanswered(facts, process, preloaded)];
-    if (environment?.MALLOC_CONF) return [unread(facts, process)];
+    if (environment?.MALLOC_CONF && !isLauncher(facts, process)) return [unread(facts, process)];
     return [];
   });
 }
@@ -39,7 +55,7 @@ function unanswered(facts, process, preloaded) {
     ? `${bringsNone.entry} exports no malloc`
     : 'the variable may have been set after the process started, or the program is linked statically';
   return finding(facts, 'error', {
-    summary: `LD_PRELOAD names jemalloc, but ${process.allocator.name} serves malloc: ${why}`,
+    summary: sentences.notLive(process.allocator.name, why),
     evidence: [
       seen(process, 'LD_PRELOAD', process.environment.LD_PRELOAD),
       ...process.allocator.evidence.map((line) => seen(process, 'allocator', line)),
@@ -50,7 +66,7 @@ function unanswered(facts, process, preloaded) {
 /** Options for an allocator that nothing loads. */
 function unread(facts, process) {
   return finding(facts, 'warning', {
-    summary: `MALLOC_CONF is set, but ${process.allocator.name} serves malloc and does not read it`,
+    summary: sentences.confUnread(process.allocator.name),
     evidence: [
       seen(process, 'MALLOC_CONF', process.environment.MALLOC_CONF),
       seen(process, 'LD_PRELOAD', process.environment.LD_PRELOAD ?? '(not set)'),

@@ -1,7 +1,8 @@
 'use strict';
 
 const { useJemalloc } = require('../fixes.js');
-const { insteadOf, preloading, seen } = require('./shared.js');
+const sentences = require('../sentences.js');
+const { preloading, seen } = require('./shared.js');
 
 /** ld.so says so on stderr and starts the program all the same; musl says nothing. */
 function check(facts) {
@@ -11,7 +12,7 @@ function check(facts) {
       .map(({ entry, allocator }) => ({
         code: 'preload-missing',
         severity: allocator ? 'error' : 'warning',
-        summary: `LD_PRELOAD names ${entry}, which does not exist${allocator ? insteadOf(subject) : ''}`,
+        summary: sentences.missing(entry, allocator && subject.allocator?.name),
         evidence: [seen(subject, 'LD_PRELOAD', subject.environment.LD_PRELOAD)],
         fix: useJemalloc(facts.host),
       })),

@@ -1,7 +1,8 @@
 'use strict';
 
 const { useJemalloc } = require('../fixes.js');
-const { insteadOf, preloading, seen } = require('./shared.js');
+const sentences = require('../sentences.js');
+const { preloading, seen } = require('./shared.js');
 
 function check(facts) {
   return preloading(facts).flatMap((subject) =>
@@ -10,7 +11,7 @@ function check(facts) {
       .map(({ entry, detail }) => ({
         code: 'preload-not-a-library',
         severity: 'error',
-        summary: `LD_PRELOAD names ${entry}, which is not a shared library${insteadOf(subject)}`,
+        summary: sentences.notALibrary(entry, subject.allocator?.name),
         evidence: [
           seen(subject, 'LD_PRELOAD', subject.environment.LD_PRELOAD),
           { pid: null, source: entry, value: detail },

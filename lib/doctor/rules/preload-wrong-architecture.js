@@ -1,7 +1,8 @@
 'use strict';
 
 const { useJemalloc } = require('../fixes.js');
-const { insteadOf, preloading, seen } = require('./shared.js');
+const sentences = require('../sentences.js');
+const { preloading, seen } = require('./shared.js');
 
 const BITS = { ia32: 32, arm: 32 };
 
@@ -20,7 +21,12 @@ function check(facts) {
       .map(({ entry, elf }) => ({
         code: 'preload-wrong-architecture',
         severity: 'error',
-        summary: `LD_PRELOAD names ${entry}, which is built for ${elf.machine}, and the program for ${program.machine}${insteadOf(subject)}`,
+        summary: sentences.wrongArchitecture(
+          entry,
+          elf.machine,
+          program.machine,
+          subject.allocator?.name,
+        ),
         evidence: [
           seen(subject, 'LD_PRELOAD', subject.environment.LD_PRELOAD),
           { pid: null, source: `the ELF header of ${entry}`, value: describe(elf) },

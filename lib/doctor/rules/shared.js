@@ -2,6 +2,7 @@
 // What several rules ask of the facts.
 
 const { confSources } = require('../conf.js');
+const { instead } = require('../sentences.js');
 
 /** The Node.js processes that were seen. */
 const nodeProcesses = ({ processes }) => processes.filter(({ node }) => node);
@@ -23,11 +24,7 @@ function seen(subject, source, value) {
   return { pid: subject.pid ?? null, source: where, value: String(value) };
 }
 
-/** Who serves malloc instead, for the end of a sentence. */
-function insteadOf(subject) {
-  const name = subject.allocator?.name;
-  return name && name !== 'unknown' ? `; ${name} serves malloc` : '';
-}
+const insteadOf = ({ allocator }) => instead(allocator?.name);
 
 const isJemalloc = ({ allocator }) => allocator === 'jemalloc';
 
