@@ -5,7 +5,7 @@
 const fs = require('node:fs');
 
 // Loaded when there is something to say: a file is a third of the time that there is.
-const sentences = () => require('./sentences().js');
+const sentences = () => require('./sentences.js');
 
 const MACHINES = { 62: 'x64', 183: 'arm64' };
 

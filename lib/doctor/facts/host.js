@@ -21,14 +21,14 @@ function etcMallocConf(root) {
   return folder && linkTarget(`${folder}/malloc.conf`);
 }
 
-/** `root` is the folder that the process looked at has as its /. */
+/** `root` is what the process looked at has as its /; without a `pid`, what stands for ours. */
 function readHost({ root = '/', pid } = {}) {
   return {
     platform: process.platform,
     arch: process.arch,
     distribution: distributionOf(root),
     etcMallocConf: etcMallocConf(root),
-    container: container({ pid }),
+    container: container(pid === undefined && root !== '/' ? { root } : { pid }),
     addon: { loaded: addon !== null, why },
     shipped: findLibrary(),
   };

@@ -19,6 +19,14 @@ function flagOf({ environment, argv }) {
   return found.at(-1) ?? null;
 }
 
+function fixLine({ environment }, flag, maxOldSpaceMb) {
+  if (maxOldSpaceMb === null) return '# raise the memory limit of the container';
+  const fitting = `--max-old-space-size=${maxOldSpaceMb}`;
+  if (flag?.source === 'command line') return `CMD ["node", "${fitting}", "server.js"]`;
+  const others = (environment?.NODE_OPTIONS ?? '').replace(FLAG, '').trim();
+  return `ENV NODE_OPTIONS="${[others, fitting].filter(Boolean).join(' ')}"`;
+}
+
 function check(facts) {
   const limit = facts.host.container.memoryLimit;
   if (limit === null) return [];
@@ -40,10 +48,7 @@ function check(facts) {
           seen(process, told.source, told.flag),
           { pid: null, source: 'memory limit', value: `${Math.round(limit / MIB)} MB` },
         ],
-        fix:
-          maxOldSpaceMb === null
-            ? everywhere('# raise the memory limit of the container')
-            : everywhere(`ENV NODE_OPTIONS=--max-old-space-size=${maxOldSpaceMb}`),
+        fix: everywhere(fixLine(process, flag, maxOldSpaceMb)),
       },
     ];
   });
