@@ -104,7 +104,7 @@ function readEntry(entry, environment, root, cwd) {
 function placeOf(entry, environment, root, cwd) {
   if (entry.startsWith('/')) return entry;
   if (!entry.includes('/')) return findByName(root, entry, environment.LD_LIBRARY_PATH);
-  return cwd === null ? null : `${cwd}/${entry}`;
+  return cwd === null ? null : `${cwd}/${entry.replace(/^(?:\.\/)+/, '')}`;
 }
 
 /** The ELF facts of an executable, or `null`. */
