@@ -170,14 +170,23 @@ function exportsSymbol(read, symbol) {
 }
 
 function definesIn(table, strings, { symbol: { size, section } }, number, symbol) {
-  const wanted = Buffer.from(`${symbol}\0`);
+  const names = placesOf(strings, `${symbol}\0`);
   for (let at = 0; at + size <= table.length; at += size) {
-    const name = number.word(table, at);
-    const found = strings.subarray(name, name + wanted.length).equals(wanted);
     // Section 0 is SHN_UNDEF: the symbol is wanted, not defined.
-    if (found && number.half(table, at + section) !== 0) return true;
+    if (names.has(number.word(table, at)) && number.half(table, at + section) !== 0) return true;
   }
   return false;
+}
+
+/** Where `text` begins; it may be the end of a longer name, which linkers share. */
+function placesOf(strings, text) {
+  const places = new Set();
+  let at = strings.indexOf(text);
+  while (at !== -1) {
+    places.add(at);
+    at = strings.indexOf(text, at + 1);
+  }
+  return places;
 }
 
 module.exports = { exportsSymbol, parseElf };
