@@ -143,6 +143,19 @@ describe('rules', () => {
     assert.deepEqual([...pids], [11, 12, 13]);
   });
 
+  test('findings on one MALLOC_CONF get one line, which mends them all', () => {
+    const MALLOC_CONF = 'narena:1,a_b:2,dirty_decay_ms:-1,narenas:3,narenas:4, thp:never,retain:x';
+    const options = { ...OPTIONS, background_thread: false, dirty_decay_ms: -1, narenas: 4 };
+    const processes = [makeProcess({ environment: { MALLOC_CONF }, options })];
+    const findings = judge(makeFacts({ processes }));
+    assert.ok(findings.length >= 6, `${findings.map(({ code }) => code)}`);
+    const lines = new Set(findings.flatMap(({ fix }) => fix.flatMap((each) => each.lines)));
+    assert.deepEqual(
+      [...lines],
+      ['ENV MALLOC_CONF=thp:never,retain:x,narenas:4,background_thread:true'],
+    );
+  });
+
   test('errors come before warnings, and these before remarks', () => {
     const addon = { loaded: false, why: 'why' };
     const options = { ...OPTIONS, background_thread: false };
@@ -179,7 +192,11 @@ describe('rules', () => {
       for (const [, name] of source.matchAll(/= require\('(.*?)'\)/g)) {
         assert.match(name, allowed, `${file} requires ${name}`);
       }
-      assert.doesNotMatch(source, /Date|performance|process\.(env|arch|platform|cwd|hrtime)/, file);
+      assert.doesNotMatch(
+        source,
+        /Date|performance|process\.(env|arch|platform|cwd|hrtime)\b/,
+        file,
+      );
     }
     assert.equal(files.length, RULES.length + 1, 'every rule is in the list, and shared.js');
   });
@@ -392,7 +409,7 @@ describe('MALLOC_CONF', () => {
 
   test('a pair is replaced, or added', () => {
     assert.equal(withPair('a:1,narenas:9,b:2', 'narenas', 4), 'a:1,b:2,narenas:4');
-    assert.equal(withPair(undefined, 'narenas', 4), 'narenas:4');
+    assert.equal(withPair('', 'narenas', 4), 'narenas:4');
   });
 });
 

@@ -71,10 +71,35 @@ function didYouMean(key, known) {
   return nearest <= Math.min(MAX_DISTANCE, Math.floor(key.length / 3)) ? name : null;
 }
 
+const joined = (pairs) => pairs.map((pair) => pair.text).join(',');
+
+/** `text` without the pairs that `isUnwanted`. */
+const withoutPairs = (text, isUnwanted) =>
+  joined(parseConf(text).pairs.filter((pair) => !isUnwanted(pair)));
+
 /** `text` with the pairs of `key` replaced by `value`, added where there is none. */
 function withPair(text, key, value) {
-  const others = parseConf(text ?? '').pairs.filter((pair) => pair.key !== key);
-  return [...others.map((pair) => pair.text), `${key}:${value}`].join(',');
+  const others = withoutPairs(text, (pair) => pair.key === key);
+  return [...(others === '' ? [] : [others]), `${key}:${value}`].join(',');
 }
 
-module.exports = { DEPENDS_ON_BUILD, confSources, didYouMean, parseConf, withPair };
+/** `text` with the last pair of each key alone: the one that jemalloc takes. */
+const withLastPairs = (text) =>
+  joined([...new Map(parseConf(text).pairs.map((pair) => [pair.key, pair])).values()]);
+
+/** `text` as it was probably meant: spaces and empty pairs do no good. */
+function wellFormed(text) {
+  const tidy = text.replace(/\s+/g, '').split(',').filter(Boolean).join(',');
+  return joined(parseConf(tidy).pairs);
+}
+
+module.exports = {
+  DEPENDS_ON_BUILD,
+  confSources,
+  didYouMean,
+  parseConf,
+  wellFormed,
+  withLastPairs,
+  withPair,
+  withoutPairs,
+};

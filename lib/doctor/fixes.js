@@ -70,4 +70,20 @@ const useJemalloc = (host) => withFallback(perPlatform(host, jemallocLines));
 const mallocConf = (text) =>
   everywhere(text === '' ? '# remove: ENV MALLOC_CONF' : `ENV MALLOC_CONF=${text}`);
 
-module.exports = { everywhere, mallocConf, useJemalloc };
+/** Marks what a finding would change in a MALLOC_CONF; `withMends` makes one line of all of them. */
+const mend = (process, change) => ({ conf: process.environment?.MALLOC_CONF ?? '', change });
+
+/** Findings on the same MALLOC_CONF get the same fix, which mends them all. */
+function withMends(findings) {
+  const mended = new Map();
+  for (const { mend: wanted } of findings) {
+    if (!wanted) continue;
+    const { conf, change } = wanted;
+    mended.set(conf, change(mended.get(conf) ?? conf));
+  }
+  return findings.map(({ mend: wanted, ...finding }) =>
+    wanted ? { ...finding, fix: mallocConf(mended.get(wanted.conf)) } : finding,
+  );
+}
+
+module.exports = { everywhere, mend, useJemalloc, withMends };

@@ -11,12 +11,12 @@ const PT_DYNAMIC = 2;
 const PT_INTERP = 3;
 const DT_NEEDED = 1;
 const DT_STRTAB = 5;
-const DT_STRSZ = 10;
 const DT_SONAME = 14;
 const SHT_DYNSYM = 11;
 
 const MAX_HEADERS = 256;
 const MAX_PATH = 4096;
+const MAX_NAME = 256;
 const MAX_DYNAMIC = 64 * 1024;
 const MAX_STRINGS = 4 * 1024 * 1024;
 const MAX_SYMBOLS = 4 * 1024 * 1024;
@@ -121,25 +121,30 @@ function dynamicSection({ read, layout, number, bits }, programs) {
     tags.push([number.address(table, at), number.address(table, at + bits / 8)]);
   }
   const firstOf = (wanted) => tags.find(([tag]) => tag === wanted)?.[1];
-  const strings = stringTable(read, programs, firstOf(DT_STRTAB), firstOf(DT_STRSZ));
-  const name = (at) => (at < strings.length ? textAt(strings, at) : '');
+  const strings = stringTable(programs, firstOf(DT_STRTAB));
+  const name = (at) => (strings === null ? '' : textAt(read(strings + at, MAX_NAME), 0));
   const soname = firstOf(DT_SONAME);
   return {
-    needed: tags.filter(([tag]) => tag === DT_NEEDED).map(([, at]) => name(at)),
+    needed: tags
+      .filter(([tag]) => tag === DT_NEEDED)
+      .slice(0, MAX_HEADERS)
+      .map(([, at]) => name(at)),
     soname: soname === undefined ? null : name(soname),
   };
 }
 
-/** The dynamic section gives an address; the segment around it says where that is in the file. */
-function stringTable(read, programs, address, size) {
+/**
+ * Where in the file the names begin, or `null`: the dynamic section gives an address, and the segment
+ * around it says where that is.
+ */
+function stringTable(programs, address) {
   const segment = programs.find(
     (program) =>
       program.type === PT_LOAD &&
       address >= program.address &&
       address < program.address + program.length,
   );
-  if (!segment || !(size > 0)) return Buffer.alloc(0);
-  return read(address - segment.address + segment.offset, Math.min(size, MAX_STRINGS));
+  return segment ? address - segment.address + segment.offset : null;
 }
 
 function libcOf(interpreter, needed) {

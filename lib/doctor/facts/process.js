@@ -49,8 +49,26 @@ async function readStat(proc, pid) {
   }
 }
 
+/** The beginning of a file whose length its process has a say in. */
+async function readBounded(file) {
+  const handle = await fs.open(file);
+  try {
+    const parts = [];
+    let length = 0;
+    while (length < MAX_TEXT) {
+      const { bytesRead, buffer } = await handle.read(Buffer.alloc(64 * 1024));
+      if (bytesRead === 0) break;
+      parts.push(buffer.subarray(0, bytesRead));
+      length += bytesRead;
+    }
+    return Buffer.concat(parts).toString('utf8');
+  } finally {
+    await handle.close();
+  }
+}
+
 async function readEnvironment(file) {
-  const text = (await fs.readFile(file, 'utf8')).slice(0, MAX_TEXT);
+  const text = await readBounded(file);
   const environment = {};
   for (const pair of text.split('\0')) {
     const name = pair.slice(0, pair.indexOf('='));
@@ -62,7 +80,7 @@ async function readEnvironment(file) {
 
 /** The files that are mapped as code, in order of address. */
 async function readMapped(file) {
-  const text = (await fs.readFile(file, 'utf8')).slice(0, MAX_TEXT);
+  const text = await readBounded(file);
   const lines = text.matchAll(/^\S+ \S{2}x\S \S+ \S+ \d+\s+(\/.*)$/gm);
   return [...new Set(Array.from(lines, ([, name]) => name))];
 }
@@ -167,7 +185,7 @@ async function readProcess(proc, pid) {
   const of = (name, read) => attempt(denied, `${folder}/${name}`, read);
   const program = await of('exe', () => fs.readlink(`${folder}/exe`));
   const cwd = await of('cwd', () => fs.readlink(`${folder}/cwd`));
-  const command = await of('cmdline', () => fs.readFile(`${folder}/cmdline`, 'utf8'));
+  const command = await of('cmdline', () => readBounded(`${folder}/cmdline`));
   const environment = await of('environ', () => readEnvironment(`${folder}/environ`));
   const files = await of('maps', () => readMapped(`${folder}/maps`));
   const threads = await of('task', () => countBackgroundThreads(`${folder}/task`));

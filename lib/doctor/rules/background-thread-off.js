@@ -1,7 +1,7 @@
 'use strict';
 
 const { withPair } = require('../conf.js');
-const { mallocConf } = require('../fixes.js');
+const { mend } = require('../fixes.js');
 const sentences = require('../sentences.js');
 const { onJemalloc, seen } = require('./shared.js');
 
@@ -23,7 +23,7 @@ function check(facts) {
         seen(process, 'opt.background_thread', false),
         seen(process, 'MALLOC_CONF', process.environment?.MALLOC_CONF ?? '(not set)'),
       ],
-      fix: mallocConf(withPair(process.environment?.MALLOC_CONF, 'background_thread', 'true')),
+      mend: mend(process, (conf) => withPair(conf, 'background_thread', 'true')),
     }));
 }
 

@@ -1,7 +1,7 @@
 'use strict';
 
 const { withPair } = require('../conf.js');
-const { mallocConf } = require('../fixes.js');
+const { mend } = require('../fixes.js');
 const sentences = require('../sentences.js');
 const { configured, judged, pairsOf, seen } = require('./shared.js');
 
@@ -39,12 +39,8 @@ function finding(process, { key, text, source }) {
     code: 'conf-ignored',
     severity: 'warning',
     summary: sentences.confIgnored(source, text, key, inForce),
-    evidence: [
-      seen(process, source, text),
-      seen(process, `opt.${key}`, inForce),
-      seen(process, 'judged by', judged(process)),
-    ],
-    fix: mallocConf(withPair(process.environment?.MALLOC_CONF, key, inForce)),
+    evidence: [seen(process, source, text), seen(process, `opt.${key}`, inForce), judged(process)],
+    mend: mend(process, (conf) => withPair(conf, key, inForce)),
   };
 }
 

@@ -1,7 +1,7 @@
 'use strict';
 
-const { parseConf } = require('../conf.js');
-const { mallocConf } = require('../fixes.js');
+const { withoutPairs } = require('../conf.js');
+const { mend } = require('../fixes.js');
 const { configured, judged, pairsOf, seen } = require('./shared.js');
 
 const WORDS = [
@@ -21,8 +21,6 @@ function complaintOf({ complaints }, { text }) {
 function finding({ process }, { key, value, text, source }, { line, meaning }) {
   const inForce = process.options?.[key];
   const instead = inForce === undefined || inForce === null ? '' : `; ${inForce} is in force`;
-  const { pairs } = parseConf(process.environment?.MALLOC_CONF ?? '');
-  const rest = pairs.filter((pair) => pair.text !== text).map((pair) => pair.text);
   return {
     code: 'conf-invalid',
     severity: 'error',
@@ -30,9 +28,9 @@ function finding({ process }, { key, value, text, source }, { line, meaning }) {
     evidence: [
       seen(process, source, text),
       { pid: null, source: 'jemalloc', value: line },
-      seen(process, 'judged by', judged(process)),
+      judged(process),
     ],
-    fix: mallocConf(rest.join(',')),
+    mend: mend(process, (conf) => withoutPairs(conf, (pair) => pair.text === text)),
   };
 }
 

@@ -1,7 +1,7 @@
 'use strict';
 
-const { DEPENDS_ON_BUILD, didYouMean, parseConf, withPair } = require('../conf.js');
-const { mallocConf } = require('../fixes.js');
+const { DEPENDS_ON_BUILD, didYouMean, withPair, withoutPairs } = require('../conf.js');
+const { mend } = require('../fixes.js');
 const sentences = require('../sentences.js');
 const { WRITE_ONLY } = require('../write-only.js');
 const { configured, judged, pairsOf, seen } = require('./shared.js');
@@ -20,15 +20,16 @@ function finding(subject, { key, value, text, source }) {
   const meant = didYouMean(key, Object.keys(process.options ?? {}));
   const hint = meant ? `; did you mean ${meant}?` : '';
   const what = DEPENDS_ON_BUILD.test(key) ? 'was built without it' : `has no option ${key}${hint}`;
-  const conf = process.environment?.MALLOC_CONF ?? '';
-  const others = parseConf(conf).pairs.filter((pair) => pair.text !== text);
-  const rest = others.map((pair) => pair.text).join(',');
+  const change = (conf) => {
+    const rest = withoutPairs(conf, (pair) => pair.text === text);
+    return meant ? withPair(rest, meant, value) : rest;
+  };
   return {
     code: 'conf-unknown',
     severity: 'error',
     summary: sentences.confUnknown(source, text, what),
-    evidence: [seen(process, source, text), seen(process, 'judged by', judged(process))],
-    fix: mallocConf(meant ? withPair(rest, meant, value) : rest),
+    evidence: [seen(process, source, text), judged(process)],
+    mend: mend(process, change),
   };
 }
 

@@ -1,7 +1,7 @@
 'use strict';
 
-const { parseConf } = require('../conf.js');
-const { mallocConf } = require('../fixes.js');
+const { withoutPairs } = require('../conf.js');
+const { mend } = require('../fixes.js');
 const sentences = require('../sentences.js');
 const { onJemalloc, seen } = require('./shared.js');
 
@@ -12,15 +12,13 @@ function check(facts) {
   return onJemalloc(facts).flatMap((process) => {
     const disabled = KEYS.filter((key) => process.options?.[key] === -1);
     if (disabled.length === 0) return [];
-    const { pairs } = parseConf(process.environment?.MALLOC_CONF ?? '');
-    const kept = pairs.filter(({ key }) => !disabled.includes(key));
     return [
       {
         code: 'decay-disabled',
         severity: 'warning',
         summary: sentences.decayDisabled(disabled),
         evidence: disabled.map((key) => seen(process, `opt.${key}`, -1)),
-        fix: mallocConf(kept.map((pair) => pair.text).join(',')),
+        mend: mend(process, (conf) => withoutPairs(conf, ({ key }) => disabled.includes(key))),
       },
     ];
   });

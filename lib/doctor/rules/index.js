@@ -1,6 +1,8 @@
 'use strict';
 // The rules, in the order in which their findings are shown among those of the same severity.
 
+const { withMends } = require('../fixes.js');
+
 const RULES = [
   require('./preload-missing.js'),
   require('./preload-unreadable.js'),
@@ -12,9 +14,10 @@ const RULES = [
   require('./environment-lost.js'),
   require('./not-live.js'),
   require('./two-allocators.js'),
+  // First of its kind: what mends the other options reads no further than jemalloc does.
+  require('./conf-malformed.js'),
   require('./conf-unknown.js'),
   require('./conf-invalid.js'),
-  require('./conf-malformed.js'),
   require('./conf-ignored.js'),
   require('./conf-repeated.js'),
   require('./etc-malloc-conf.js'),
@@ -50,7 +53,7 @@ const isIn = (list, { source, value }) =>
 
 /** Facts in, findings out, the worst first. */
 function judge(facts, rules = RULES) {
-  const findings = mergeAlike(rules.flatMap(({ check }) => check(facts)));
+  const findings = mergeAlike(withMends(rules.flatMap(({ check }) => check(facts))));
   return SEVERITIES.flatMap((severity) => findings.filter((each) => each.severity === severity));
 }
 

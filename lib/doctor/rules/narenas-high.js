@@ -1,7 +1,7 @@
 'use strict';
 
 const { withPair } = require('../conf.js');
-const { mallocConf } = require('../fixes.js');
+const { mend } = require('../fixes.js');
 const { onJemalloc, seen } = require('./shared.js');
 
 /** jemalloc's own measure is four arenas a CPU; twice that is not "far above" yet. */
@@ -23,7 +23,7 @@ function check(facts) {
         { pid: null, source: 'CPUs of the machine', value: String(hostCpus) },
         { pid: null, source: 'CPU quota', value: String(cpuQuota ?? 'none') },
       ],
-      fix: mallocConf(withPair(process.environment?.MALLOC_CONF, 'narenas', cpus * PER_CPU)),
+      mend: mend(process, (conf) => withPair(conf, 'narenas', cpus * PER_CPU)),
     }));
 }
 

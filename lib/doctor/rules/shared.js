@@ -42,9 +42,12 @@ const pairsOf = ({ sources }) =>
   sources.flatMap(({ source, pairs }) => pairs.map((pair) => ({ ...pair, source })));
 
 /** Where a verdict on a pair comes from. */
-function judged(process) {
-  if (process.optionsFrom === 'live') return 'opt.* of the live jemalloc';
-  return "a rehearsal on heapgap's own jemalloc, not on the process's";
+function judged({ optionsFrom }) {
+  const value =
+    optionsFrom === 'live'
+      ? 'the live jemalloc'
+      : "a rehearsal on heapgap's own jemalloc, not on the process's";
+  return { pid: null, source: 'judged by', value };
 }
 
 module.exports = {

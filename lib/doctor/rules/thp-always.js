@@ -1,7 +1,7 @@
 'use strict';
 
 const { withPair } = require('../conf.js');
-const { mallocConf } = require('../fixes.js');
+const { mend } = require('../fixes.js');
 const { onJemalloc, seen } = require('./shared.js');
 
 /**
@@ -21,7 +21,7 @@ function check(facts) {
         { pid: null, source: '/sys/kernel/mm/transparent_hugepage/enabled', value: 'always' },
         seen(process, 'opt.thp', process.options.thp),
       ],
-      fix: mallocConf(withPair(process.environment?.MALLOC_CONF, 'thp', 'never')),
+      mend: mend(process, (conf) => withPair(conf, 'thp', 'never')),
     }));
 }
 
