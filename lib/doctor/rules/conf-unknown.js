@@ -1,6 +1,6 @@
 'use strict';
 
-const { DEPENDS_ON_BUILD, didYouMean, withPair, withoutPairs } = require('../conf.js');
+const { DEPENDS_ON_BUILD, didYouMean, parseConf, withPair, withoutPairs } = require('../conf.js');
 const { mend } = require('../fixes.js');
 const sentences = require('../sentences.js');
 const { WRITE_ONLY } = require('../write-only.js');
@@ -22,7 +22,8 @@ function finding(subject, { key, value, text, source }) {
   const what = DEPENDS_ON_BUILD.test(key) ? 'was built without it' : `has no option ${key}${hint}`;
   const change = (conf) => {
     const rest = withoutPairs(conf, (pair) => pair.text === text);
-    return meant ? withPair(rest, meant, value) : rest;
+    const isSet = parseConf(rest).pairs.some((pair) => pair.key === meant);
+    return meant && !isSet ? withPair(rest, meant, value) : rest;
   };
   return {
     code: 'conf-unknown',
