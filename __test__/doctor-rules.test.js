@@ -152,7 +152,7 @@ describe('rules', () => {
     const lines = new Set(findings.flatMap(({ fix }) => fix.flatMap((each) => each.lines)));
     assert.deepEqual(
       [...lines],
-      ['ENV MALLOC_CONF=thp:never,retain:x,narenas:4,background_thread:true'],
+      ['ENV MALLOC_CONF=narenas:4,thp:never,retain:x,background_thread:true'],
     );
   });
 
