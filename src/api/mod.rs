@@ -5,6 +5,7 @@
 mod background;
 #[cfg(feature = "bench")]
 mod bench;
+mod container;
 mod read;
 mod table;
 mod tasks;
