@@ -3,7 +3,8 @@
 
 const fs = require('node:fs');
 
-const { mergeMallocConf } = require('./malloc-conf.js');
+const { container } = require('./container.js');
+const { fittedMallocConf, mergeMallocConf } = require('./malloc-conf.js');
 
 /** First, so that it serves malloc even where another allocator is in the list. */
 function mergePreload(existing, library) {
@@ -15,7 +16,7 @@ function mergePreload(existing, library) {
 function jemallocVariables(environment, library) {
   return {
     LD_PRELOAD: mergePreload(environment.LD_PRELOAD, library),
-    MALLOC_CONF: mergeMallocConf(environment.MALLOC_CONF),
+    MALLOC_CONF: mergeMallocConf(environment.MALLOC_CONF, fittedMallocConf(container())),
   };
 }
 

@@ -91,6 +91,31 @@ mod tests {
 
     const MALFORMED: Absent = Absent::Malformed("cpu.max");
 
+    /// Of `__test__/fixtures/container/<case>`: the quota, and how many CPUs the cpuset has.
+    fn read_case(case: &str, pid: Option<u32>) -> (Result<f64, Absent>, Result<u64, Absent>) {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("__test__/fixtures/container").join(case);
+        match Membership::read(&root, pid) {
+            Ok(groups) => (groups.quota(&root), groups.cpuset(&root).map(|list| list.len())),
+            Err(reason) => (Err(reason), Err(reason)),
+        }
+    }
+
+    #[test]
+    fn fixtures() {
+        assert_eq!(read_case("v2-docker", None), (Ok(1.5), Ok(7)));
+        assert_eq!(read_case("v2-pod", None), (Ok(0.5), Ok(2)), "the quota of the group around is tighter");
+        assert_eq!(read_case("v2-login", None), (Err(Absent::Unlimited("cpu.max")), Ok(2)));
+        assert_eq!(read_case("v1-docker", None), (Ok(0.5), Ok(2)));
+        assert_eq!(read_case("v1-pod", None), (Ok(2.5), Ok(8)), "without effective_cpus");
+        assert_eq!(read_case("other-process", Some(4711)), (Ok(3.0), Ok(2)));
+        let broken = Err(Absent::Malformed("cpuset.cpus.effective"));
+        assert_eq!(read_case("v2-broken", None), (Err(MALFORMED), broken));
+        let unseen = read_case("no-cgroup", None);
+        assert!(matches!(unseen, (Err(Absent::Because(_)), Err(Absent::Because(_)))), "{unseen:?}");
+        let gone = Absent::File("proc/<pid>/cgroup", libc::ENOENT);
+        assert_eq!(read_case("other-process", Some(1)), (Err(gone), Err(gone)));
+    }
+
     #[test]
     fn quotas_version_2() {
         assert_eq!(parse_max("150000 100000\n"), Ok(1.5));
