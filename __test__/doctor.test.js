@@ -269,14 +269,13 @@ test('with the line that doctor says, nothing is found any more', async () => {
 });
 
 const RUN = [NODE, BIN, 'run', '--'];
-const QUIET_CONF = QUIET ? { MALLOC_CONF: QUIET.slice(1) } : {};
 
 describe('a service under heapgap run', () => {
   for (const name of ['environment', 'command']) {
     test(`${name}: one line, status 0`, async () => {
       const command = name === 'command' ? ['--', NODE, '-e', '0'] : [];
       const words = [BIN, 'run', '--', NODE, BIN, 'doctor', ...command];
-      const { code, stdout, stderr } = await finished(NODE, words, { env: QUIET_CONF });
+      const { code, stdout, stderr } = await finished(NODE, words);
       assert.equal(code, 0, stdout + stderr);
       assert.match(
         stdout,
@@ -286,7 +285,7 @@ describe('a service under heapgap run', () => {
   }
 
   test('process: one line, status 0', async (t) => {
-    const pid = await started(t, [...RUN, NODE, '-e', WAIT], QUIET_CONF);
+    const pid = await started(t, [...RUN, NODE, '-e', WAIT]);
     const { code, stdout } = await doctor(['--pid', String(pid)]);
     assert.equal(code, 0, stdout);
     assert.match(
@@ -296,12 +295,17 @@ describe('a service under heapgap run', () => {
   });
 
   test('started by the command itself, behind a shell', async () => {
-    const { status, findings } = await examined(
-      ['--', 'sh', '-c', '"$@"; :', 'sh', ...RUN, NODE, '-e', '0'],
-      {
-        env: QUIET_CONF,
-      },
-    );
+    const { status, findings } = await examined([
+      '--',
+      'sh',
+      '-c',
+      '"$@"; :',
+      'sh',
+      ...RUN,
+      NODE,
+      '-e',
+      '0',
+    ]);
     assert.deepEqual([status, findings], [0, []]);
   });
 });

@@ -56,4 +56,4 @@ function mergeMallocConf(existing, ours) {
   return [...left, ...(theirs === '' ? [] : [theirs])].join(',');
 }
 
-module.exports = { fittedMallocConf, mergeMallocConf };
+module.exports = { ARENAS_PER_CPU, fittedMallocConf, mergeMallocConf };

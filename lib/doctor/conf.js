@@ -55,17 +55,22 @@ function distance(a, b) {
   return row[b.length];
 }
 
-/** Options that exist, but not in every build (jemalloc's INSTALL.md: --enable-prof, -utrace and so on). */
+/** Options that not every build has (jemalloc's INSTALL.md: --enable-prof, --enable-utrace and so on). */
 const DEPENDS_ON_BUILD =
   /^(fill|junk|log|utrace|xmalloc|prof(_(accum|active|final|gdump|leak|log|prefix|stats))?)$/;
 
 const MAX_KEY = 64;
 const MAX_DISTANCE = 3;
 
+/** Whether some version or build has the option; `known` are those that could be read back. */
+const isOption = (key, known) =>
+  known.includes(key) || WRITE_ONLY.includes(key) || DEPENDS_ON_BUILD.test(key);
+
 /** The option that `key` was probably meant to be, or `null`. */
 function didYouMean(key, known) {
   if (Object.hasOwn(RENAMED, key)) return RENAMED[key];
-  if (key.length > MAX_KEY || DEPENDS_ON_BUILD.test(key)) return null;
+  if (key.length > MAX_KEY) return null;
+  if (isOption(key, known)) return null;
   const names = [...known, ...WRITE_ONLY].map((name) => [distance(key.toLowerCase(), name), name]);
   const [nearest, name] = names.reduce((a, b) => (b[0] < a[0] ? b : a), [Infinity, null]);
   return nearest <= Math.min(MAX_DISTANCE, Math.floor(key.length / 3)) ? name : null;
@@ -94,9 +99,9 @@ function wellFormed(text) {
 }
 
 module.exports = {
-  DEPENDS_ON_BUILD,
   confSources,
   didYouMean,
+  isOption,
   parseConf,
   wellFormed,
   withLastPairs,

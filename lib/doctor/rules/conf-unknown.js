@@ -1,6 +1,6 @@
 'use strict';
 
-const { DEPENDS_ON_BUILD, didYouMean, parseConf, withPair, withoutPairs } = require('../conf.js');
+const { didYouMean, isOption, parseConf, withPair, withoutPairs } = require('../conf.js');
 const { mend } = require('../fixes.js');
 const sentences = require('../sentences.js');
 const { WRITE_ONLY } = require('../write-only.js');
@@ -17,9 +17,10 @@ function isUnknown({ process, complaints }, { key, text }) {
 
 function finding(subject, { key, value, text, source }) {
   const { process } = subject;
-  const meant = didYouMean(key, Object.keys(process.options ?? {}));
+  const known = Object.keys(process.options ?? {});
+  const meant = didYouMean(key, known);
   const hint = meant ? `; did you mean ${meant}?` : '';
-  const what = DEPENDS_ON_BUILD.test(key) ? 'was built without it' : `has no option ${key}${hint}`;
+  const what = isOption(key, known) ? 'was built without it' : `has no option ${key}${hint}`;
   const change = (conf) => {
     const rest = withoutPairs(conf, (pair) => pair.text === text);
     const isSet = parseConf(rest).pairs.some((pair) => pair.key === meant);
