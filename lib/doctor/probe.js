@@ -7,6 +7,7 @@ const folder = process.env.HEAPGAP_DOCTOR_REPORTS;
 function report() {
   const fs = require('node:fs');
   const { addon, allocator, why } = require('../native.js');
+  const { codeFiles } = require('./facts/maps.js');
   const { ownOptions } = require('./facts/options.js');
   const { LD_PRELOAD, MALLOC_CONF, NODE_OPTIONS, LD_LIBRARY_PATH } = process.env;
   const facts = {
@@ -18,6 +19,7 @@ function report() {
     allocator: addon ? allocator() : null,
     why,
     options: ownOptions(addon, process.env),
+    files: codeFiles(fs.readFileSync('/proc/self/maps', 'utf8')),
     heapLimit: require('node:v8').getHeapStatistics().heap_size_limit,
   };
   // Renamed when whole: a process that executes another keeps its pid, and its last report counts.

@@ -6,8 +6,8 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 
-const { readPreload } = require('./preload.js');
-const { labelOf, readProcess } = require('./process.js');
+const { readExecutable, readPreload } = require('./preload.js');
+const { describeMapped, labelOf, readProcess } = require('./process.js');
 const { descendants, listProcesses } = require('./tree.js');
 
 const PROC = '/proc';
@@ -169,13 +169,15 @@ async function stop(run, seen) {
 function merge(process, report) {
   const environment = withoutProbe(process?.environment ?? report?.environment ?? null);
   if (!report) return { ...process, environment };
-  const { allocator, options, heapLimit, why } = report;
+  const { allocator, options, files, heapLimit, why } = report;
   return {
     ...process,
     environment,
     node: true,
     why,
     heapLimit,
+    // The kernel's view may be of when the linker was still at it.
+    mapped: describeMapped('/', files),
     allocator: allocator ?? process.allocator,
     proof: allocator ? 'probe' : process.proof,
     options,
@@ -196,7 +198,7 @@ function fromReport({ pid, ppid, argv, program, environment, ...report }) {
       argv,
       label: labelOf(program, name, argv),
       environment: cleaned,
-      executable: null,
+      executable: readExecutable(program),
       secure: null,
       preload: readPreload(cleaned, { cwd: process.cwd() }),
       mapped: null,

@@ -6,6 +6,7 @@ const path = require('node:path');
 
 const { exportsSymbol } = require('./elf.js');
 const { resolveIn, withFile } = require('./files.js');
+const { codeFiles } = require('./maps.js');
 const { allocatorByName, readExecutable, readPreload } = require('./preload.js');
 
 /** What is looked at of an environment; the rest may hold secrets. */
@@ -76,13 +77,6 @@ async function readEnvironment(file) {
     if (VARIABLES.includes(name)) environment[name] ??= pair.slice(name.length + 1);
   }
   return environment;
-}
-
-/** The files that are mapped as code, in order of address. */
-async function readMapped(file) {
-  const text = await readBounded(file);
-  const lines = text.matchAll(/^\S+ \S{2}x\S \S+ \S+ \d+\s+(\/.*)$/gm);
-  return [...new Set(Array.from(lines, ([, name]) => name))];
 }
 
 /** The auxiliary vector (getauxval(3)) is pairs of words of the target's size. */
@@ -159,6 +153,7 @@ function libcAllocator(files) {
   return { name: musl ? 'musl' : 'glibc', version: null, library: musl ?? glibc, evidence };
 }
 
+/** Those of the mapped files that are allocators. */
 function describeMapped(root, files) {
   return files.flatMap((file) => {
     const allocator = allocatorByName(file);
@@ -187,7 +182,7 @@ async function readProcess(proc, pid) {
   const cwd = await of('cwd', () => fs.readlink(`${folder}/cwd`));
   const command = await of('cmdline', () => readBounded(`${folder}/cmdline`));
   const environment = await of('environ', () => readEnvironment(`${folder}/environ`));
-  const files = await of('maps', () => readMapped(`${folder}/maps`));
+  const files = await of('maps', async () => codeFiles(await readBounded(`${folder}/maps`)));
   const threads = await of('task', () => countBackgroundThreads(`${folder}/task`));
   const status = await of('status', () => readStatus(`${folder}/status`));
   const executable = readExecutable(`${folder}/exe`);
@@ -224,4 +219,4 @@ async function readProcess(proc, pid) {
   };
 }
 
-module.exports = { VARIABLES, labelOf, readProcess, readStat };
+module.exports = { describeMapped, labelOf, readProcess, readStat };
