@@ -373,6 +373,69 @@ test('preload-wrong-libc: a library for glibc in a program that runs on musl', a
   assert.match(found.summary, /linked against glibc, and the program runs on musl/);
 });
 
+/** A copy of the package in a folder whose name has all that can be wrong. */
+function copyPackage(t, { addon }) {
+  const folder = path.join(faulty.makeFolder(t), 'my "app" \\ here');
+  const root = path.join(__dirname, '..');
+  const built = fs.readdirSync(root).filter((file) => addon && file.endsWith('.node'));
+  for (const part of ['bin', 'lib', 'package.json', ...built]) {
+    fs.cpSync(path.join(root, part), path.join(folder, part), { recursive: true });
+  }
+  return path.join(folder, 'bin', 'heapgap.js');
+}
+
+test('addon-missing: what is said then, is said by /proc', async (t) => {
+  const words = [copyPackage(t, { addon: false }), 'doctor', '--json', '--', NODE, '-e', WAIT];
+  const { code, stdout } = await finished(NODE, words, { env: underJemalloc() });
+  const { findings, processes } = JSON.parse(stdout);
+  assert.deepEqual(
+    findings.map((finding) => finding.code),
+    ['addon-missing'],
+  );
+  assert.match(findings[0].summary, /no native addon for linux-/);
+  assert.deepEqual(
+    [processes[0].allocator.name, processes[0].allocator.proof],
+    ['jemalloc', 'maps'],
+  );
+  assert.equal(code, 1);
+});
+
+test('the probe is required from a folder with spaces, quotes and backslashes', async (t) => {
+  const words = [copyPackage(t, { addon: true }), 'doctor', '--json', '--', NODE, '-e', '0'];
+  const { stdout, stderr } = await finished(NODE, words);
+  const { processes } = JSON.parse(stdout || stderr);
+  assert.equal(processes[0].allocator.proof, 'probe');
+});
+
+test('preload-unreadable: a file that the user of the service may not read', async (t) => {
+  if (process.getuid() !== 0) return faulty.lacks(t, 'root, for setpriv');
+  const folder = faulty.makeFolder(t);
+  const library = path.join(folder, 'libjemalloc.so.2');
+  fs.copyFileSync(SHIPPED, library);
+  fs.chmodSync(library, 0o600);
+  fs.chmodSync(folder, 0o755);
+  const user = ['--reuid', '65534', '--regid', '65534', '--clear-groups'];
+  const words = [...user, 'env', `LD_PRELOAD=${library}`, NODE, BIN, 'doctor', '--json'];
+  const { code, stdout } = await finished('setpriv', words);
+  const { findings } = JSON.parse(stdout);
+  assert.deepEqual(
+    findings.map((finding) => finding.code),
+    ['preload-unreadable'],
+  );
+  assert.match(findings[0].summary, /which cannot be read; glibc serves malloc$/);
+  assert.equal(code, 1);
+});
+
+test('another platform, faked: a remark, and status 0', async () => {
+  const script = path.join(__dirname, 'children', 'elsewhere.js');
+  const { code, stdout, stderr } = await finished(NODE, [script, 'darwin', BIN, 'doctor']);
+  assert.equal(code, 0, stderr);
+  assert.match(
+    stdout,
+    /^healthy: no allocator was seen\n[^]*addon-missing\n.*no native addon for darwin/,
+  );
+});
+
 test('secure-execution: Node.js with a file capability', async (t) => {
   const node = faulty.capableNode(t);
   if (node === null) return;

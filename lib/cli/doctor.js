@@ -14,7 +14,7 @@ const EXIT_COULD_NOT_LOOK = 2;
 const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
 /** What a Node.js process gets that is started in this environment. */
-const STARTED_HERE = [process.execPath, '-e', '0'];
+const STARTED_HERE = process.platform === 'linux' ? [process.execPath, '-e', '0'] : undefined;
 
 const MAX_TIMEOUT_S = 86_400;
 
@@ -61,7 +61,8 @@ async function doctor(words) {
   } catch (error) {
     return fail(`${error.message}\n${USAGE}`.trimEnd(), EXIT_COULD_NOT_LOOK);
   }
-  const { json, pid, command = pid === undefined ? STARTED_HERE : undefined, timeoutMs } = settings;
+  const { json, pid, timeoutMs } = settings;
+  const command = settings.command ?? (pid === undefined ? STARTED_HERE : undefined);
   const controller = new AbortController();
   let interrupted = null;
   const interrupt = (signal) => {

@@ -44,7 +44,7 @@ function countOf(findings) {
 /** What is live, and how that is known, in one line. */
 function liveLine(processes) {
   const known = processes.filter(({ allocator }) => allocator);
-  if (known.length === 0) return 'no Node.js process was seen';
+  if (known.length === 0) return 'no allocator was seen';
   const versions = new Set(known.map(nameOf));
   const [first] = known;
   // The last observation but for where the allocator is.
