@@ -432,7 +432,7 @@ test('another platform, faked: a remark, and status 0', async () => {
   assert.equal(code, 0, stderr);
   assert.match(
     stdout,
-    /^healthy: no allocator was seen\n[^]*addon-missing\n.*no native addon for darwin/,
+    /^healthy: no allocator was seen\n[\s\S]*addon-missing\n.*no native addon for darwin/,
   );
 });
 
@@ -537,7 +537,7 @@ describe('the command is watched, and ended', () => {
   };
   const leftovers = (folder) => fs.readdirSync(folder).filter((name) => !name.endsWith('.pids'));
 
-  /** Ignores SIGTERM, has a child that does too, and one that leaves for a session of its own. */
+  /** Ignores SIGTERM, has a child that does too, one in a session of its own, and a daemon. */
   const STUBBORN = `
     const { spawn } = require('node:child_process');
     const note = (pid) => require('node:fs').appendFileSync(process.env.PIDS, pid + '\\n');
@@ -546,6 +546,8 @@ describe('the command is watched, and ended', () => {
     const wait = 'process.on("SIGTERM", () => {}); setInterval(() => {}, 9e4)';
     note(spawn(process.execPath, ['-e', wait]).pid);
     note(spawn(process.execPath, ['-e', wait], { detached: true, stdio: 'ignore' }).pid);
+    const daemon = 'setsid "$0" -e "$1" > /dev/null 2>&1 & echo $! >> "$PIDS"';
+    spawn('sh', ['-c', daemon, process.execPath, wait], { stdio: 'ignore' });
     setInterval(() => {}, 9e4);`;
 
   async function assertNothingLeft(t, work) {
@@ -553,7 +555,7 @@ describe('the command is watched, and ended', () => {
     const pids = path.join(folder, 'all.pids');
     await work({ PIDS: pids, TMPDIR: folder });
     const noted = fs.readFileSync(pids, 'utf8').trim().split('\n').map(Number);
-    assert.equal(noted.length, 3);
+    assert.equal(noted.length, 4);
     assert.deepEqual(noted.filter(isAlive), []);
     assert.deepEqual(leftovers(folder), []);
   }
@@ -561,7 +563,7 @@ describe('the command is watched, and ended', () => {
   test('a command that will not end, and what it started', async (t) => {
     await assertNothingLeft(t, async (env) => {
       const report = await examined(['--', NODE, '-e', STUBBORN], { env });
-      assert.equal(report.processes.length, 3);
+      assert.equal(report.processes.length, 4);
     });
   });
 
@@ -572,7 +574,7 @@ describe('the command is watched, and ended', () => {
       const lines = () =>
         fs.existsSync(env.PIDS) ? fs.readFileSync(env.PIDS, 'utf8').split('\n').length - 1 : 0;
       const watcher = fs.watch(path.dirname(env.PIDS));
-      while (lines() < 3) await once(watcher, 'change');
+      while (lines() < 4) await once(watcher, 'change');
       watcher.close();
       child.kill('SIGINT');
       assert.deepEqual(await once(child, 'exit'), [130, null]);
