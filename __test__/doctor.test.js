@@ -8,7 +8,7 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const { describe, test } = require('node:test');
-const { LIBRARIES, preload } = require('./support/allocators.js');
+const { JEMALLOCS, LIBRARIES, preload } = require('./support/allocators.js');
 const { inCgroup, makeCgroup } = require('./support/cgroup.js');
 const { environment, finished } = require('./support/child.js');
 const faulty = require('./support/faulty.js');
@@ -629,6 +629,40 @@ describe('output', () => {
       assert.equal(stdout.includes('\u001b['), coloured);
     });
   }
+});
+
+describe('the options that the addon reads back', () => {
+  const NATIVE = JSON.stringify(path.join(__dirname, '..', 'lib', 'native.js'));
+  const read = async (env) => {
+    const code = `
+      const { addon } = require(${NATIVE});
+      const all = addon.options();
+      const some = addon.options(['narenas', 'no_such_option', 'a.b', '', 'hpa_dirty_mult']);
+      const print = (printed) => console.log(JSON.stringify({ all, some, printed }));
+      addon.printout().then(({ printout }) => print(printout.jemalloc.opt), () => print(null));`;
+    const { stdout, stderr } = await finished(NODE, ['-e', code], { env });
+    assert.notEqual(stdout, '', stderr);
+    return JSON.parse(stdout);
+  };
+
+  for (const name of JEMALLOCS) {
+    test(`${name}: as malloc_stats_print has them`, async (t) => {
+      const library = preload(t, name);
+      if (library === null) return;
+      const MALLOC_CONF = 'narenas:3,dirty_decay_ms:-1,thp:never,tcache_max:4096,retain:false';
+      const { all, some, printed } = await read({ LD_PRELOAD: library, MALLOC_CONF });
+      const common = Object.keys(all).filter((key) => key in printed);
+      assert.ok(common.length > 40, `${common.length} in common`);
+      for (const key of common) assert.deepEqual(all[key], printed[key], key);
+      assert.deepEqual([all.narenas, all.dirty_decay_ms, all.thp], [3, -1, 'never']);
+      // The last is there, and of a type that is not read.
+      assert.deepEqual(some, { narenas: 3, hpa_dirty_mult: null });
+    });
+  }
+
+  test('none on glibc', async () => {
+    assert.deepEqual(await read({}), { all: null, some: null, printed: null });
+  });
 });
 
 describe('doctor(), the function', () => {

@@ -67,8 +67,17 @@ function withFallback(fixes) {
 
 const useJemalloc = (host) => withFallback(perPlatform(host, jemallocLines));
 
-const mallocConf = (text) =>
-  everywhere(text === '' ? '# remove: ENV MALLOC_CONF' : `ENV MALLOC_CONF=${text}`);
+function mallocConf(text) {
+  const pairs = text.split(',').filter((pair) => pair !== '' && isHarmless(pair));
+  return everywhere(
+    pairs.length === 0 ? '# remove: ENV MALLOC_CONF' : `ENV MALLOC_CONF=${pairs.join(',')}`,
+  );
+}
+
+/** Lines are pasted, and what they name may come from a process that means harm. */
+const isHarmless = (word) => /^[\w@%+=:,./|-]*$/.test(word);
+
+const namable = (file) => (isHarmless(file) ? file : '<file>');
 
 /** Marks what a finding would change in a MALLOC_CONF; `withMends` makes one line of all of them. */
 const mend = (process, change) => ({ conf: process.environment?.MALLOC_CONF ?? '', change });
@@ -86,4 +95,4 @@ function withMends(findings) {
   );
 }
 
-module.exports = { everywhere, mend, useJemalloc, withMends };
+module.exports = { everywhere, isHarmless, mend, namable, useJemalloc, withMends };

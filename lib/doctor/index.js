@@ -132,9 +132,13 @@ async function withRehearsal(process, facts, rehearsals) {
   return { ...process, ...optionsOf(process, found, text), complaints, leftOut };
 }
 
-/** jemalloc counts the CPUs of the affinity mask, and the rehearsal has another one. */
+/**
+ * jemalloc counts the CPUs of the affinity mask, and the rehearsal has another one: four arenas each, and
+ * one where there is one CPU (malloc_init_narenas).
+ */
 function optionsOf({ affinity }, { options }, text) {
-  const own = /(^|,)narenas:/.test(text) ? {} : { narenas: affinity && affinity * 4 };
+  const byCpus = affinity === 1 ? 1 : affinity && affinity * 4;
+  const own = /(^|,)narenas:/.test(text) ? {} : { narenas: byCpus };
   return { options: { ...options, ...own }, optionsFrom: 'rehearsal' };
 }
 

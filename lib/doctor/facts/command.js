@@ -7,7 +7,7 @@ const os = require('node:os');
 const path = require('node:path');
 
 const { readExecutable, readPreload } = require('./preload.js');
-const { describeMapped, labelOf, readProcess } = require('./process.js');
+const { describeMapped, labelOf, readProcess, splitArguments } = require('./process.js');
 const { descendants, listProcesses } = require('./tree.js');
 
 const PROC = '/proc';
@@ -195,7 +195,7 @@ function fromReport({ pid, ppid, argv, program, environment, ...report }) {
       ppid,
       name,
       program,
-      argv,
+      ownArguments: splitArguments(argv).own,
       label: labelOf(program, name, argv),
       environment: cleaned,
       executable: readExecutable(program),

@@ -115,12 +115,30 @@ function looksLikeNode(program, name) {
   return /^node(js)?([-_.]?\d+)*$/.test(path.basename(program ?? '') || name);
 }
 
+/** Options of Node.js that take the next word (node.1). */
+const TAKES_A_WORD =
+  /^(-r|--require|--import|--loader|--experimental-loader|-C|--conditions|--title|--env-file)$/;
+const EVALUATES = /^(-e|-p|-pe|--eval|--print)$/;
+
+/** The words before the script are Node.js's own; those behind it are the script's. */
+function splitArguments(argv) {
+  const own = [];
+  const rest = argv.slice(1);
+  while (rest.length > 0 && rest[0].startsWith('-') && rest[0] !== '--') {
+    const word = rest.shift();
+    own.push(word);
+    if (EVALUATES.test(word)) return { own, script: null };
+    if (TAKES_A_WORD.test(word)) own.push(...rest.splice(0, 1));
+  }
+  if (rest[0] === '--') rest.shift();
+  return { own, script: rest[0] ?? null };
+}
+
 /** What to call a process: its program and the script it runs. Arguments may hold secrets. */
 function labelOf(program, name, argv) {
-  const script = argv.slice(1).find((word) => !word.startsWith('-'));
-  const evaluates = argv.some((word) => /^-(e|p|pe|-eval|-print)$/.test(word));
+  const { script } = splitArguments(argv);
   const parts = [path.basename(program ?? '') || name];
-  if (script && !evaluates) parts.push(path.basename(script));
+  if (script) parts.push(path.basename(script));
   return parts.join(' ').slice(0, 80);
 }
 
@@ -199,7 +217,7 @@ async function readProcess(proc, pid) {
   return {
     ...stat,
     program,
-    argv,
+    ownArguments: splitArguments(argv).own,
     label: labelOf(program, stat.name, argv),
     node: looksLikeNode(program, stat.name),
     environment,
@@ -219,4 +237,4 @@ async function readProcess(proc, pid) {
   };
 }
 
-module.exports = { describeMapped, labelOf, readProcess, readStat };
+module.exports = { describeMapped, labelOf, readProcess, readStat, splitArguments };

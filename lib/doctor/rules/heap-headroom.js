@@ -1,17 +1,17 @@
 'use strict';
 
 const { adviseHeap } = require('../../heap-advice.js');
-const { everywhere } = require('../fixes.js');
+const { everywhere, isHarmless } = require('../fixes.js');
 const { nodeProcesses, seen } = require('./shared.js');
 
 const MIB = 2 ** 20;
 const FLAG = /--max[-_](?:old[-_]space|heap)[-_]size(?:=|\s+)"?(\d+)/g;
 
 /** The flag that counts: the last one, and the command line after NODE_OPTIONS. */
-function flagOf({ environment, argv }) {
+function flagOf({ environment, ownArguments }) {
   const sources = [
     ['NODE_OPTIONS', environment?.NODE_OPTIONS ?? ''],
-    ['command line', argv.join(' ')],
+    ['command line', ownArguments.join(' ')],
   ];
   const found = sources.flatMap(([source, text]) =>
     Array.from(text.matchAll(FLAG), ([flag, size]) => ({ source, flag, bytes: size * MIB })),
@@ -23,8 +23,9 @@ function fixLine({ environment }, flag, maxOldSpaceMb) {
   if (maxOldSpaceMb === null) return '# raise the memory limit of the container';
   const fitting = `--max-old-space-size=${maxOldSpaceMb}`;
   if (flag?.source === 'command line') return `CMD ["node", "${fitting}", "server.js"]`;
-  const others = (environment?.NODE_OPTIONS ?? '').replace(FLAG, '').trim();
-  return `ENV NODE_OPTIONS="${[others, fitting].filter(Boolean).join(' ')}"`;
+  const words = (environment?.NODE_OPTIONS ?? '').replace(FLAG, '').split(/\s+/);
+  const others = words.filter((word) => word !== '' && isHarmless(word));
+  return `ENV NODE_OPTIONS="${[...others, fitting].join(' ')}"`;
 }
 
 function check(facts) {

@@ -1,6 +1,6 @@
 'use strict';
 
-const { everywhere, useJemalloc } = require('../fixes.js');
+const { everywhere, namable, useJemalloc } = require('../fixes.js');
 const { preloading, seen } = require('./shared.js');
 
 /** ld.so(8): the list is separated by spaces or colons, and nothing escapes them. */
@@ -20,7 +20,7 @@ function relative(subject, { entry, file }) {
     severity: 'warning',
     summary: `LD_PRELOAD names ${entry}, which is found only from the folder that the program happens to start in`,
     evidence: [seen(subject, 'LD_PRELOAD', subject.environment.LD_PRELOAD)],
-    fix: everywhere(`ENV LD_PRELOAD=${file ?? `/absolute/path/of/${entry}`}`),
+    fix: everywhere(`ENV LD_PRELOAD=${namable(file ?? `/absolute/path/of/${entry}`)}`),
   };
 }
 

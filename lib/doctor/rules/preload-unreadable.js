@@ -1,6 +1,6 @@
 'use strict';
 
-const { everywhere } = require('../fixes.js');
+const { everywhere, namable } = require('../fixes.js');
 const { insteadOf, preloading, seen } = require('./shared.js');
 
 function check(facts) {
@@ -15,7 +15,7 @@ function check(facts) {
           seen(subject, 'LD_PRELOAD', subject.environment.LD_PRELOAD),
           { pid: null, source: entry, value: detail },
         ],
-        fix: everywhere(`RUN chmod a+r ${entry}`),
+        fix: everywhere(`RUN chmod a+r ${namable(entry)}`),
       })),
   );
 }

@@ -1,6 +1,6 @@
 'use strict';
 
-const { everywhere } = require('../fixes.js');
+const { everywhere, namable } = require('../fixes.js');
 const { insteadOf, nodeProcesses, seen } = require('./shared.js');
 
 /**
@@ -20,7 +20,7 @@ function check(facts) {
         seen(process, 'LD_PRELOAD', process.environment.LD_PRELOAD),
       ],
       fix: everywhere(
-        `RUN setcap -r ${process.program}`,
+        `RUN setcap -r ${namable(process.program ?? '')}`,
         '# to listen on ports below 1024 without it: docker run --sysctl net.ipv4.ip_unprivileged_port_start=0',
       ),
     }));

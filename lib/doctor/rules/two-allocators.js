@@ -1,6 +1,6 @@
 'use strict';
 
-const { everywhere } = require('../fixes.js');
+const { everywhere, namable } = require('../fixes.js');
 const { nodeProcesses, seen } = require('./shared.js');
 
 /** One serves malloc; the other takes memory and threads, and its tools report nothing. */
@@ -21,7 +21,7 @@ function check(facts) {
           seen(process, 'LD_PRELOAD', process.environment?.LD_PRELOAD ?? '(not set)'),
           ...mapped.map(({ file }) => seen(process, 'maps', file)),
         ],
-        fix: everywhere(`ENV LD_PRELOAD=${keep.file}`),
+        fix: everywhere(`ENV LD_PRELOAD=${namable(keep.file)}`),
       },
     ];
   });
