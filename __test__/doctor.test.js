@@ -315,6 +315,7 @@ describe('lost between parent and worker', { concurrency: 2 }, () => {
     const found = findings.filter(({ code }) => code === 'environment-lost');
     assert.equal(found.length, 1, JSON.stringify(findings));
     assert.match(found[0].summary, LOST);
+    assert.ok(!findings.some(({ code }) => code === 'not-live'), 'the cause is named already');
     assert.equal(status, 1);
   }
 
@@ -471,16 +472,22 @@ test('heap-headroom: a heap larger than the container', async (t) => {
   assert.deepEqual(JSON.parse(fitting.stdout).findings, [], `with the advised ${advised}`);
 });
 
+/** What is mounted in there, this namespace never sees, nor what removes the test's folder. */
+const PRIVATE_MOUNTS = ['unshare', '--mount', '--propagation', 'private'];
+
+function requireMounts(folder) {
+  const [file, ...args] = [...PRIVATE_MOUNTS, 'mount', '--bind', folder, folder];
+  execFileSync(file, args, { stdio: 'ignore' });
+}
+
 test('etc-malloc-conf: a link in the mount namespace of the process', async (t) => {
   const folder = faulty.makeFolder(t);
   const script = `
     cp -a /etc/ld.so.cache /etc/os-release "$0/" 2>/dev/null; ln -s narenas:3,dirty_decay_ms:-1 "$0/malloc.conf"
     mount --bind "$0" /etc && exec "$@"`;
-  const inside = ['unshare', '-m', 'sh', '-c', script, folder];
+  const inside = [...PRIVATE_MOUNTS, 'sh', '-c', script, folder];
   try {
-    execFileSync(inside[0], ['-m', 'sh', '-c', 'mount --bind "$0" /etc', folder], {
-      stdio: 'ignore',
-    });
+    requireMounts(folder);
   } catch {
     return faulty.lacks(t, 'mount namespaces');
   }
@@ -491,6 +498,33 @@ test('etc-malloc-conf: a link in the mount namespace of the process', async (t) 
     ['etc-malloc-conf'],
   );
   assert.match(findings[0].summary, /^\/etc\/malloc\.conf sets narenas:3, /);
+});
+
+test('files, and the distribution, are those of the root that the process has', async (t) => {
+  const folder = faulty.makeFolder(t);
+  const library = faulty.otherArchitecture(t);
+  fs.writeFileSync(path.join(folder, 'os-release'), 'ID=alpine\n');
+  fs.copyFileSync(library, path.join(folder, 'libjemalloc.so.2'));
+  // Reached through an absolute link, which the kernel would follow to our own /etc.
+  fs.symlinkSync('/etc/libjemalloc.so.2', path.join(folder, 'link.so'));
+  const script = `
+    mkdir "$0/root" && mount --bind / "$0/root" && mount --bind "$0" "$0/root/etc" &&
+    exec chroot "$0/root" "$@"`;
+  const inside = [...PRIVATE_MOUNTS, 'sh', '-c', script, folder];
+  try {
+    requireMounts(folder);
+  } catch {
+    return faulty.lacks(t, 'mount namespaces');
+  }
+  const command = [...inside, 'env', 'LD_PRELOAD=/etc/link.so', NODE, '-e', WAIT];
+  const pid = await started(t, command, {});
+  const { findings, host } = await examined(['--pid', String(pid)]);
+  assert.equal(host.distribution, 'alpine');
+  const [{ code, summary, fix }] = findings;
+  assert.equal(code, 'preload-wrong-architecture');
+  assert.match(summary, /^LD_PRELOAD names \/etc\/link\.so, which is built for/);
+  const { lines } = fix.find(({ applies }) => applies);
+  assert.ok(lines.includes('ENV LD_PRELOAD=/usr/lib/libjemalloc.so.2'));
 });
 
 describe('what doctor cannot look at: status 2', () => {

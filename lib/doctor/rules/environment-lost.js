@@ -1,32 +1,17 @@
 'use strict';
 
 const { everywhere } = require('../fixes.js');
-const { nodeProcesses, seen } = require('./shared.js');
-
-const preloadsAllocator = ({ preload }) => preload.some(({ allocator }) => allocator);
-
-/** The nearest process above that had the variables, or the environment that was given. */
-function origin(facts, process, has) {
-  const byPid = new Map([...facts.ancestors, ...facts.processes].map((each) => [each.pid, each]));
-  const visited = new Set();
-  let above = byPid.get(process.ppid);
-  while (above && !visited.has(above)) {
-    if (above.environment && has(above)) return above;
-    visited.add(above);
-    above = byPid.get(above.ppid);
-  }
-  return facts.given && has(facts.given) ? facts.given : null;
-}
+const { nodeProcesses, originOf, preloadsAllocator, seen } = require('./shared.js');
 
 function lostPreload(facts, process) {
   if (preloadsAllocator(process) || process.allocator?.name === 'jemalloc') return [];
-  const above = origin(facts, process, preloadsAllocator);
+  const above = originOf(facts, process, preloadsAllocator);
   return above ? [finding('error', 'LD_PRELOAD', process, above)] : [];
 }
 
 function lostConf(facts, process) {
   if (process.environment.MALLOC_CONF || process.allocator?.name !== 'jemalloc') return [];
-  const above = origin(facts, process, ({ environment }) => environment.MALLOC_CONF);
+  const above = originOf(facts, process, ({ environment }) => environment.MALLOC_CONF);
   return above ? [finding('warning', 'MALLOC_CONF', process, above)] : [];
 }
 

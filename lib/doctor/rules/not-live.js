@@ -43,8 +43,10 @@ function check(facts) {
     if (!live || live === 'jemalloc' || live === 'unknown' || isExplained(process)) return [];
     const preloaded = preload.filter(isJemalloc);
     if (preloaded.length > 0) return [unanswered(facts, process, preloaded)];
-    if (environment?.MALLOC_CONF && !isLauncher(facts, process)) return [unread(facts, process)];
-    return [];
+    if (!environment?.MALLOC_CONF || isLauncher(facts, process)) return [];
+    // Lost on the way, which another rule says.
+    const lost = !preloadsAllocator(process) && originOf(facts, process, preloadsAllocator);
+    return lost ? [] : [unread(facts, process)];
   });
 }
 

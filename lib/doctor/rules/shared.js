@@ -50,6 +50,21 @@ function judged({ optionsFrom }) {
   return { pid: null, source: 'judged by', value };
 }
 
+const preloadsAllocator = ({ preload }) => preload.some(({ allocator }) => allocator);
+
+/** The nearest process above that had the variables, or the environment that was given. */
+function originOf(facts, process, has) {
+  const byPid = new Map([...facts.ancestors, ...facts.processes].map((each) => [each.pid, each]));
+  const visited = new Set();
+  let above = byPid.get(process.ppid);
+  while (above && !visited.has(above)) {
+    if (above.environment && has(above)) return above;
+    visited.add(above);
+    above = byPid.get(above.ppid);
+  }
+  return facts.given && has(facts.given) ? facts.given : null;
+}
+
 module.exports = {
   configured,
   insteadOf,
@@ -57,7 +72,9 @@ module.exports = {
   judged,
   nodeProcesses,
   onJemalloc,
+  originOf,
   pairsOf,
   preloading,
+  preloadsAllocator,
   seen,
 };
