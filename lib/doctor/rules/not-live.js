@@ -2,7 +2,14 @@
 
 const { useJemalloc } = require('../fixes.js');
 const sentences = require('../sentences.js');
-const { isJemalloc, nodeProcesses, onJemalloc, seen } = require('./shared.js');
+const {
+  isJemalloc,
+  nodeProcesses,
+  onJemalloc,
+  originOf,
+  preloadsAllocator,
+  seen,
+} = require('./shared.js');
 
 /** What another rule names the cause of. */
 function isExplained(process) {
