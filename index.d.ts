@@ -30,7 +30,10 @@ export interface Allocator {
   version: string | null;
   /** The file that serves `malloc_usable_size`, and so `malloc`. */
   library: string | null;
-  /** What was observed, one sentence each, in the order it was observed. */
+  /**
+   * What was observed, one sentence each, in the order it was observed; then, what a look of less than
+   * a millisecond finds wrong with `LD_PRELOAD` and `MALLOC_CONF`. `doctor()` looks closer.
+   */
   evidence: string[];
   /** What heapgap can do with this allocator. */
   capabilities: {
@@ -294,6 +297,133 @@ export interface RouteOptions {
   minIntervalMs?: number | undefined;
 }
 
+export interface DoctorOptions {
+  /** A process to look at, through `/proc`. Takes its user, or root. Not together with `command`. */
+  pid?: number | undefined;
+  /**
+   * A command to look at, the program first. **It is really started**, watched until its processes are
+   * up, and ended. Not together with `pid`.
+   */
+  command?: readonly string[] | undefined;
+  /**
+   * How long a command may take to start its processes, counted from its first Node.js process, in
+   * milliseconds. Default 5000. It is ended earlier when nothing new has appeared for a while.
+   */
+  timeoutMs?: number | undefined;
+}
+
+/** What `doctor()` can find; docs/doctor.md explains each. */
+export type FindingCode =
+  | 'preload-missing'
+  | 'preload-unreadable'
+  | 'preload-not-a-library'
+  | 'preload-wrong-architecture'
+  | 'preload-wrong-libc'
+  | 'preload-path'
+  | 'secure-execution'
+  | 'environment-lost'
+  | 'not-live'
+  | 'two-allocators'
+  | 'conf-unknown'
+  | 'conf-invalid'
+  | 'conf-malformed'
+  | 'conf-ignored'
+  | 'conf-repeated'
+  | 'etc-malloc-conf'
+  | 'narenas-high'
+  | 'background-thread-off'
+  | 'decay-disabled'
+  | 'thp-always'
+  | 'heap-headroom'
+  | 'addon-missing'
+  | 'libc-serves';
+
+/** Where a finding was seen. */
+export interface Evidence {
+  /** The process; `null` for what belongs to none, such as a file. */
+  pid: number | null;
+  /** A variable, a file, an option, in words. */
+  source: string;
+  /** What it held. Text from other processes, as it is: escape it before you print it. */
+  value: string;
+}
+
+/** Lines to change, in a Dockerfile mostly. */
+export interface Fix {
+  /** `any` where the lines are the same everywhere. */
+  distribution: 'debian' | 'alpine' | 'distroless' | 'any';
+  arch: 'amd64' | 'arm64' | 'any';
+  /** Whether this is the fix for where the finding was seen. One is. */
+  applies: boolean;
+  lines: string[];
+}
+
+/** One thing that is wrong, or, with severity `info`, a remark. */
+export interface Finding {
+  code: FindingCode;
+  /**
+   * `error`: the allocator is not live, or was not told what was written. `warning`: it works worse
+   * than it could.
+   */
+  severity: 'error' | 'warning' | 'info';
+  /** What is wrong, in one sentence. */
+  summary: string;
+  evidence: Evidence[];
+  /** For every platform; one of them `applies`. */
+  fix: Fix[];
+}
+
+/** A Node.js process that was looked at. */
+export interface DoctorProcess {
+  pid: number;
+  ppid: number;
+  /** Its program and script. */
+  label: string;
+  /** Who serves `malloc` there; `null` where that could not be seen. */
+  allocator:
+    | (Pick<Allocator, 'version' | 'library' | 'evidence'> & {
+        /** One of `AllocatorName`, or another that is known by its file's name. */
+        name: string;
+        /** `probe`: proven by an allocation. `maps`: by what is mapped, and in which order. */
+        proof: 'probe' | 'maps';
+      })
+    | null;
+  /** jemalloc's options as they are in force; `null` where they could not be read. */
+  options: Record<string, string | number | boolean | null> | null;
+  /** `live`: read back from that jemalloc. `rehearsal`: tried on the one that heapgap ships. */
+  optionsFrom: 'live' | 'rehearsal' | null;
+}
+
+/** What `doctor()` found. */
+export interface DoctorReport {
+  /** heapgap's own version. */
+  version: string;
+  /** Nothing was found but remarks. */
+  healthy: boolean;
+  /** The worst first. */
+  findings: Finding[];
+  processes: DoctorProcess[];
+  /** Where it looked. */
+  host: {
+    platform: string;
+    arch: string;
+    distribution: 'debian' | 'alpine' | 'distroless' | 'other';
+    container: {
+      cpus: number | null;
+      cpuQuota: number | null;
+      hostCpus: number | null;
+      /** Bytes. */
+      memoryLimit: number | null;
+      thp: string | null;
+    };
+    /** The jemalloc that heapgap ships. */
+    shipped: { library: string | null; why: string | null };
+    addon: { loaded: boolean; why: string | null };
+  };
+  /** What could not be looked at. */
+  notes: string[];
+}
+
 /** A handler for node:http, and for Express and Connect as middleware. Its promise never rejects. */
 export type RouteHandler = (
   req: IncomingMessage,
@@ -342,3 +472,16 @@ export function purge(): Promise<PurgeReport>;
  * @throws {TypeError | RangeError} as `stats()`.
  */
 export function route(options?: RouteOptions): RouteHandler;
+
+/**
+ * Looks whether the allocator that was set up is live and took its configuration, and says what to change:
+ * in this process, in another one (`pid`), or in a command, which is really started. The same as
+ * `npx heapgap doctor`; docs/doctor.md explains every finding.
+ *
+ * For a diagnosis, not for every request: its code is loaded by the first call, which holds the event
+ * loop for some milliseconds.
+ *
+ * Rejects with `ERR_HEAPGAP_COULD_NOT_LOOK` where there is no such process, it may not be read, or the
+ * command starts no Node.js process; and as `stats()` throws, for a bad option.
+ */
+export function doctor(options?: DoctorOptions): Promise<DoctorReport>;

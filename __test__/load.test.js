@@ -8,7 +8,7 @@ const { preload } = require('./support/allocators.js');
 const { finished, runChild } = require('./support/child.js');
 const { MAJORS, binary, installNodes } = require('./support/nodes.js');
 
-const NAMES = ['allocator', 'purge', 'route', 'snapshot', 'stats'];
+const NAMES = ['allocator', 'doctor', 'purge', 'route', 'snapshot', 'stats'];
 
 before(installNodes, { timeout: 600_000 });
 

@@ -9,7 +9,6 @@ const path = require('node:path');
 const { before, describe, test } = require('node:test');
 const fc = require('fast-check');
 const { mergePreload } = require('../lib/environment.js');
-const { mergeMallocConf } = require('../lib/malloc-conf.js');
 const { LIBRARIES, preload } = require('./support/allocators.js');
 const { environment, finished } = require('./support/child.js');
 const { MAJORS, binary, installNodes } = require('./support/nodes.js');
@@ -49,38 +48,6 @@ test('an existing LD_PRELOAD is kept, behind ours', async (t) => {
   if (other === null) return;
   const { stdout } = await evaluate('process.env.LD_PRELOAD', { env: { LD_PRELOAD: other } });
   assert.equal(stdout.trim(), `${SHIPPED}:${other}`);
-});
-
-test("pairs of the user's MALLOC_CONF win", async () => {
-  const env = { MALLOC_CONF: 'background_thread:false,narenas:3' };
-  const { stdout } = await evaluate('process.env.MALLOC_CONF', { env });
-  assert.equal(stdout.trim(), 'metadata_thp:auto,background_thread:false,narenas:3');
-  const stats = `const s = require(${JSON.stringify(path.join(__dirname, '..'))}).stats();
-    JSON.stringify([s.arenas, s.backgroundThreads])`;
-  // jemalloc counts one arena more: the one that all threads share for oversize blocks.
-  assert.deepEqual(JSON.parse((await evaluate(stats, { env })).stdout), [4, 0]);
-  const [, threads] = JSON.parse((await evaluate(stats)).stdout);
-  assert.ok(threads >= 1, 'background threads are on by default');
-});
-
-test('no pair of the user is lost, and none of theirs is set twice', () => {
-  const pair = fc.tuple(
-    fc.stringMatching(/^[a-z_]{1,12}$/),
-    fc.stringMatching(/^[a-z0-9.-]{0,8}$/),
-  );
-  const known = fc.constantFrom('background_thread', 'metadata_thp', 'narenas');
-  const pairs = fc.array(fc.oneof(pair, fc.tuple(known, fc.constantFrom('true', 'auto', '1'))));
-  fc.assert(
-    fc.property(pairs, (list) => {
-      const theirs = list.map(([key, value]) => `${key}:${value}`);
-      const merged = mergeMallocConf(theirs.join(',')).split(',').filter(Boolean);
-      assert.deepEqual(merged.slice(merged.length - theirs.length), theirs);
-      const ours = merged.slice(0, merged.length - theirs.length);
-      for (const each of ours) {
-        assert.ok(!list.some(([key]) => key === each.split(':')[0]), `${each} is theirs to set`);
-      }
-    }),
-  );
 });
 
 test('any LD_PRELOAD is kept in its order, and ours comes first and once', () => {

@@ -7,6 +7,7 @@ const { USAGE, usageError } = require('../lib/cli/output.js');
 const COMMANDS = {
   run: () => require('../lib/cli/run.js').run,
   path: () => require('../lib/cli/path.js').path,
+  doctor: () => require('../lib/cli/doctor.js').doctor,
 };
 
 function main([word, ...rest]) {

@@ -1,7 +1,8 @@
 'use strict';
 // The environment that puts a process on the shipped jemalloc.
 
-const { mergeMallocConf } = require('./malloc-conf.js');
+const { container } = require('./container.js');
+const { fittedMallocConf, mergeMallocConf } = require('./malloc-conf.js');
 
 /** ld.so(8): the list is separated by spaces or colons. */
 function otherLibraries(list, library) {
@@ -17,7 +18,7 @@ function mergePreload(existing, library) {
 function jemallocVariables(environment, library) {
   return {
     LD_PRELOAD: mergePreload(environment.LD_PRELOAD, library),
-    MALLOC_CONF: mergeMallocConf(environment.MALLOC_CONF),
+    MALLOC_CONF: mergeMallocConf(environment.MALLOC_CONF, fittedMallocConf(container())),
   };
 }
 

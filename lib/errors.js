@@ -10,6 +10,7 @@ const ERR_HEAPGAP_NOT_FOUND = 'ERR_HEAPGAP_NOT_FOUND';
 const ERR_HEAPGAP_METHOD_NOT_ALLOWED = 'ERR_HEAPGAP_METHOD_NOT_ALLOWED';
 const ERR_HEAPGAP_RATE_LIMITED = 'ERR_HEAPGAP_RATE_LIMITED';
 const ERR_HEAPGAP_INTERNAL = 'ERR_HEAPGAP_INTERNAL';
+const ERR_HEAPGAP_COULD_NOT_LOOK = 'ERR_HEAPGAP_COULD_NOT_LOOK';
 
 const MAX_SHOWN = 40;
 
@@ -53,7 +54,13 @@ function unknownOption(name, known, caller) {
   return Object.assign(new TypeError(message), { code: ERR_HEAPGAP_UNKNOWN_OPTION });
 }
 
+/** The error for what doctor() cannot look at. */
+function couldNotLook(why) {
+  return Object.assign(new Error(why), { code: ERR_HEAPGAP_COULD_NOT_LOOK });
+}
+
 module.exports = {
+  ERR_HEAPGAP_COULD_NOT_LOOK,
   ERR_HEAPGAP_CROSS_SITE,
   ERR_HEAPGAP_FORBIDDEN,
   ERR_HEAPGAP_INTERNAL,
@@ -64,6 +71,7 @@ module.exports = {
   ERR_HEAPGAP_RATE_LIMITED,
   ERR_HEAPGAP_UNAUTHORIZED,
   ERR_HEAPGAP_UNKNOWN_OPTION,
+  couldNotLook,
   invalidArg,
   unknownOption,
 };

@@ -1,19 +1,59 @@
 'use strict';
-// What jemalloc is told through MALLOC_CONF (jemalloc(3), TUNING).
+// What jemalloc is told through MALLOC_CONF (jemalloc(3), TUNING). docs/malloc-conf.md has the
+// measurements behind each pair.
 
-/** Gives dirty pages back by itself, also while the service is idle. */
-const DEFAULT_MALLOC_CONF = 'background_thread:true,metadata_thp:auto';
+/** Fewer contend for their locks, more keep more free pages. jemalloc takes four. */
+const ARENAS_PER_CPU = 2;
 
-/**
- * Our pairs, less those whose key the user sets, then the user's as they are: jemalloc reads from
- * left to right and the last one wins (jemalloc(3), TUNING).
- */
-function mergeMallocConf(existing, defaults = DEFAULT_MALLOC_CONF) {
-  const key = (pair) => pair.split(':')[0];
-  const theirs = (existing ?? '').split(',').filter(Boolean);
-  const taken = new Set(theirs.map(key));
-  const ours = defaults.split(',').filter((pair) => !taken.has(key(pair)));
-  return [...ours, ...theirs].join(',');
+/** Where the machine's CPUs do not matter: what took less memory for the same processor time. */
+const ALWAYS = [
+  // Gives free pages back while the service is idle, too.
+  'background_thread:true',
+  // Within 5 s instead of 10.
+  'dirty_decay_ms:5000',
+  // Each thread keeps free blocks of up to 4 KiB for itself instead of 32: Buffers are larger.
+  'tcache_max:4096',
+  // A block of 16 KiB takes 16 instead of 20: each of that size or more gets a page on top of its own.
+  'cache_oblivious:false',
+];
+
+/** The pairs that fit what `container()` found. */
+function fittedMallocConf({ cpus, thp }) {
+  const pairs = [...ALWAYS];
+  // jemalloc counts the CPUs of the affinity mask and knows nothing of a quota (malloc_ncpus in its
+  // src/jemalloc.c).
+  if (cpus !== null) pairs.push(`narenas:${ARENAS_PER_CPU * cpus}`);
+  // Else the kernel fills pages that were given back up again, to make huge ones.
+  if (thp === 'always') pairs.push('thp:never');
+  return pairs.join(',');
 }
 
-module.exports = { DEFAULT_MALLOC_CONF, mergeMallocConf };
+/** One pair as jemalloc reads it: a key of these letters, a colon, and all up to the next comma. */
+const PAIR = /([A-Za-z0-9_]*):[^,]*(?:,|$)/y;
+
+/**
+ * The keys that jemalloc finds in `conf`. It gives up at the first thing that is no pair, such as a
+ * space before a key, and so does this (conf_next in its src/conf.c).
+ */
+function keysOf(conf) {
+  const keys = new Set();
+  PAIR.lastIndex = 0;
+  for (let pair = PAIR.exec(conf); pair !== null; pair = PAIR.exec(conf)) {
+    keys.add(pair[1]);
+  }
+  return keys;
+}
+
+/**
+ * Our pairs less those whose key the user sets, then the user's text as it is. jemalloc reads from left
+ * to right, and the last one wins: the user's come last. So they cannot spoil ours either, where they
+ * are malformed.
+ */
+function mergeMallocConf(existing, ours) {
+  const theirs = existing ?? '';
+  const taken = keysOf(theirs);
+  const left = ours.split(',').filter((pair) => !taken.has(pair.split(':')[0]));
+  return [...left, ...(theirs === '' ? [] : [theirs])].join(',');
+}
+
+module.exports = { ARENAS_PER_CPU, fittedMallocConf, mergeMallocConf };

@@ -4,6 +4,8 @@ import http from 'node:http';
 import {
   type AllocatorName,
   allocator,
+  doctor,
+  type Finding,
   type PurgeReport,
   purge,
   route,
@@ -40,11 +42,23 @@ route({ authorize: async (req) => req.headers.cookie === 'me', minIntervalMs: 0,
 // @ts-expect-error: `authorize` answers a boolean.
 route({ authorize: () => 'yes' });
 
+const { healthy, findings, processes } = await doctor({ command: ['node', 'server.js'] });
+const worst: Finding | undefined = findings[0];
+const lines: string[] = worst?.fix.find(({ applies }) => applies)?.lines ?? [];
+const proven: boolean = processes.every((each) => each.allocator?.proof === 'probe');
+await doctor();
+await doctor({ pid: 4711, timeoutMs: undefined });
+// @ts-expect-error: a command is its words.
+await doctor({ command: 'node server.js' });
+
 export {
   before,
   capable,
   careless,
   headroom,
+  healthy,
+  lines,
+  proven,
   reasons,
   released,
   rss,

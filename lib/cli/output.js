@@ -5,12 +5,18 @@ const fs = require('node:fs');
 
 const USAGE = `usage: heapgap run [--] <command> [argument…]
        heapgap path
+       heapgap doctor [--json] [--pid <n>] [--timeout <seconds>] [-- <command> [argument…]]
        heapgap --help | --version
 
 run   starts the command on the jemalloc that heapgap ships. LD_PRELOAD and MALLOC_CONF are kept:
       pairs of MALLOC_CONF that you set win over heapgap's. The command takes over this process,
       so its pid, signals and exit status are its own.
 path  prints where that jemalloc is, for an LD_PRELOAD of your own.
+doctor
+      says whether jemalloc is live and set up well, and what to change where it is not: in this
+      environment, in a running process, or in a command, which is really started, watched until its
+      processes are up (at most 5 s; --timeout), and ended. Exits with 0 where all is well, 1 with
+      findings, 2 where it could not look.
 `;
 
 /** heapgap itself failed, as env(1), nohup(1) and timeout(1) use it. */

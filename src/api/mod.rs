@@ -5,7 +5,9 @@
 mod background;
 #[cfg(feature = "bench")]
 mod bench;
+mod container;
 mod exec;
+mod options;
 mod read;
 mod table;
 mod tasks;

@@ -1,7 +1,7 @@
 //! Small kernel files that are read again and again.
 
 use std::cell::RefCell;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -29,7 +29,12 @@ thread_local! {
 impl KernelFile {
     /// `name` is the path below `directory`.
     pub fn new(directory: &Path, name: &'static str) -> Self {
-        Self { name, path: directory.join(name), open: RwLock::new(None) }
+        Self::at(directory.join(name), name)
+    }
+
+    /// For a path that is not what the file is called in notes.
+    pub fn at(path: PathBuf, name: &'static str) -> Self {
+        Self { name, path, open: RwLock::new(None) }
     }
 
     /// What the file is called in notes.
@@ -74,6 +79,13 @@ impl KernelFile {
     fn absent(&self, errno: i32) -> Absent {
         Absent::File(self.name, errno)
     }
+}
+
+/// The text of a file that is read once. `name` is what it is called in notes.
+pub fn read_text(path: &Path, name: &'static str) -> Result<String, Absent> {
+    let bytes =
+        fs::read(path).map_err(|error| Absent::File(name, error.raw_os_error().unwrap_or(libc::EIO)))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// The values of `names` in a text of `name<separator>value` lines, in one pass that ends when all are

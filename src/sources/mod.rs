@@ -3,11 +3,13 @@
 //! A figure that cannot be had is an [`Absent`] with its reason, never a zero.
 
 pub mod cgroup;
+pub mod cpus;
 pub mod file;
 pub mod glibc;
 pub mod jemalloc;
 pub mod process;
 pub mod refreshed;
+pub mod thp;
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Finds the directories of the process's memory cgroup: `/proc/self/cgroup` says which group,
+//! Finds the directories of a process's cgroup: `/proc/self/cgroup` says which group, and
 //! `/proc/self/mountinfo` says where its hierarchy is mounted (cgroups(7), proc(5)).
 
 use std::ffi::OsString;
@@ -7,7 +7,10 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 
 use crate::sources::Absent;
+use crate::sources::file::read_text;
 
+/// Another process's groups are looked for here too: the kernel writes the paths of its
+/// `/proc/<pid>/cgroup` as the reader's namespace sees them (cgroup_namespaces(7)).
 const MOUNTS: &str = "proc/self/mountinfo";
 
 /// The version of a cgroup hierarchy.
@@ -19,12 +22,51 @@ pub enum Version {
     V2,
 }
 
-impl Version {
-    fn limit_file(self) -> &'static str {
+/// What a group limits, as the kernel divides it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Controller {
+    Memory,
+    Cpu,
+    Cpuset,
+}
+
+impl Controller {
+    fn name(self) -> &'static str {
         match self {
-            Version::V1 => "memory.limit_in_bytes",
-            Version::V2 => "memory.max",
+            Controller::Memory => "memory",
+            Controller::Cpu => "cpu",
+            Controller::Cpuset => "cpuset",
         }
+    }
+
+    /// A file of each group that has this controller. The root of a version 2 hierarchy limits neither
+    /// memory nor CPU time, and has no such file.
+    fn limit_file(self, version: Version) -> &'static str {
+        match (self, version) {
+            (Controller::Memory, Version::V1) => "memory.limit_in_bytes",
+            (Controller::Memory, Version::V2) => "memory.max",
+            (Controller::Cpu, Version::V1) => "cpu.cfs_quota_us",
+            (Controller::Cpu, Version::V2) => "cpu.max",
+            (Controller::Cpuset, Version::V1) => "cpuset.cpus",
+            (Controller::Cpuset, Version::V2) => "cpuset.cpus.effective",
+        }
+    }
+
+    /// `/proc/self/cgroup` names no group.
+    fn no_group(self) -> Absent {
+        Absent::Because(match self {
+            Controller::Memory => "the process is in no memory cgroup",
+            Controller::Cpu => "the process is in no cpu cgroup",
+            Controller::Cpuset => "the process is in no cpuset cgroup",
+        })
+    }
+
+    fn not_shown(self) -> Absent {
+        Absent::Because(match self {
+            Controller::Memory => "the process's group is not mounted here, or does not account memory",
+            Controller::Cpu => "the process's group is not mounted here, or does not limit CPU time",
+            Controller::Cpuset => "the process's group is not mounted here, or has no cpuset",
+        })
     }
 }
 
@@ -32,7 +74,7 @@ impl Version {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Location {
     pub version: Version,
-    /// The groups that account memory, the process's own first, then outwards.
+    /// The groups that have the controller, the process's own first, then outwards.
     pub levels: Vec<Level>,
 }
 
@@ -44,24 +86,21 @@ pub struct Level {
     pub path: String,
 }
 
-/// `root` stands for `/`; `membership` is the text of `/proc/self/cgroup`, and `pid` this process.
-pub fn locate(root: &Path, membership: &str, pid: u32) -> Result<Location, Absent> {
-    let (version, path) = parse_membership(membership)
-        .ok_or(Absent::Because("the process is in no memory cgroup (/proc/self/cgroup)"))?;
-    let mounts = parse_mounts(&read(root, MOUNTS)?, version);
+/// `root` stands for `/`; `membership` is the text of `/proc/<pid>/cgroup`.
+pub fn locate(root: &Path, membership: &str, pid: u32, controller: Controller) -> Result<Location, Absent> {
+    let (version, path) = parse_membership(membership, controller).ok_or(controller.no_group())?;
+    let mounts = parse_mounts(&read_text(&root.join(MOUNTS), MOUNTS)?, version, controller);
+    let limit = controller.limit_file(version);
     let shown = mounts.iter().filter_map(|mount| {
         let below = below_mount(mount, path)?;
         let point = mount.point_under(root);
-        point.join(&below).is_dir().then(|| levels(version, &point, &below))
+        point.join(&below).is_dir().then(|| levels(&point, &below, limit))
     });
     let roots = mounts.iter().filter_map(|mount| {
         let point = mount.point_under(root);
-        lists(&point, pid).then(|| levels(version, &point, Path::new("")))
+        lists(&point, pid).then(|| levels(&point, Path::new(""), limit))
     });
-    let levels = shown
-        .chain(roots)
-        .find(|levels| !levels.is_empty())
-        .ok_or(Absent::Because("the process's group is not mounted here, or does not account memory"))?;
+    let levels = shown.chain(roots).find(|levels| !levels.is_empty()).ok_or(controller.not_shown())?;
     Ok(Location { version, levels })
 }
 
@@ -72,15 +111,9 @@ fn lists(group: &Path, pid: u32) -> bool {
     processes.lines().any(|line| line.parse() == Ok(pid))
 }
 
-fn read(root: &Path, name: &'static str) -> Result<String, Absent> {
-    let bytes = fs::read(root.join(name))
-        .map_err(|error| Absent::File(name, error.raw_os_error().unwrap_or(libc::EIO)))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-/// Lines of `hierarchy-ID:controllers:path`. A memory controller that is bound to a version 1
-/// hierarchy is not in the unified one (hybrid systems have both), so version 1 decides.
-fn parse_membership(text: &str) -> Option<(Version, &str)> {
+/// Lines of `hierarchy-ID:controllers:path`. A controller that is bound to a version 1 hierarchy is not
+/// in the unified one (hybrid systems have both), so version 1 decides.
+fn parse_membership(text: &str, controller: Controller) -> Option<(Version, &str)> {
     let mut unified = None;
     for line in text.lines() {
         let mut parts = line.splitn(3, ':');
@@ -88,7 +121,7 @@ fn parse_membership(text: &str) -> Option<(Version, &str)> {
         let (Some(controllers), Some(path)) = (controllers, path) else { continue };
         // The kernel marks a group that was removed under the process.
         let path = path.trim_end_matches(" (deleted)");
-        if controllers.split(',').any(|controller| controller == "memory") {
+        if controllers.split(',').any(|name| name == controller.name()) {
             return Some((Version::V1, path));
         }
         if id == "0" && controllers.is_empty() {
@@ -112,7 +145,7 @@ impl Mount {
 }
 
 /// Lines of `id parent major:minor root point options [optional…] - type source super-options`.
-fn parse_mounts(text: &str, version: Version) -> Vec<Mount> {
+fn parse_mounts(text: &str, version: Version, controller: Controller) -> Vec<Mount> {
     let mount = |line: &str| {
         let (left, right) = line.split_once(" - ")?;
         let mut left = left.split(' ').skip(3);
@@ -120,7 +153,7 @@ fn parse_mounts(text: &str, version: Version) -> Vec<Mount> {
         let (root, point) = (unescape(left.next()?), unescape(left.next()?));
         let (kind, options) = (right.next()?, right.nth(1).unwrap_or(""));
         let matches = match version {
-            Version::V1 => kind == "cgroup" && options.split(',').any(|option| option == "memory"),
+            Version::V1 => kind == "cgroup" && options.split(',').any(|option| option == controller.name()),
             Version::V2 => kind == "cgroup2",
         };
         let root = String::from_utf8_lossy(&root).into_owned();
@@ -144,12 +177,12 @@ fn unescape(text: &str) -> Vec<u8> {
     bytes
 }
 
-/// The group `below` a mount point, and those around it, as far as they account memory.
-fn levels(version: Version, point: &Path, below: &Path) -> Vec<Level> {
+/// The group `below` a mount point, and those around it, as far as they have the file `limit`.
+fn levels(point: &Path, below: &Path, limit: &str) -> Vec<Level> {
     below
         .ancestors()
         .map(|group| Level { directory: point.join(group), path: format!("/{}", group.display()) })
-        .filter(|level| level.directory.join(version.limit_file()).exists())
+        .filter(|level| level.directory.join(limit).exists())
         .collect()
 }
 
@@ -171,11 +204,30 @@ mod tests {
     #[test]
     fn version_1_decides_on_hybrid_systems() {
         let hybrid = "4:memory:/service\n1:name=systemd:/service\n0::/service\n";
-        assert_eq!(parse_membership(hybrid), Some((Version::V1, "/service")));
-        assert_eq!(parse_membership("9:cpu,memory:/a:b\n"), Some((Version::V1, "/a:b")));
-        assert_eq!(parse_membership("0::/x (deleted)\n"), Some((Version::V2, "/x")));
-        assert_eq!(parse_membership("3:cpu:/x\n"), None);
-        assert_eq!(parse_membership("garbage\n0::/\n"), Some((Version::V2, "/")));
+        let memory = |text| parse_membership(text, Controller::Memory);
+        assert_eq!(memory(hybrid), Some((Version::V1, "/service")));
+        assert_eq!(memory("9:cpu,memory:/a:b\n"), Some((Version::V1, "/a:b")));
+        assert_eq!(memory("0::/x (deleted)\n"), Some((Version::V2, "/x")));
+        assert_eq!(memory("3:cpu:/x\n"), None);
+        assert_eq!(memory("garbage\n0::/\n"), Some((Version::V2, "/")));
+    }
+
+    #[test]
+    fn each_controller_has_its_own_group() {
+        let text = "5:cpuset:/sets\n4:cpu,cpuacct:/time\n3:memory:/bytes\n0::/unified\n";
+        let of = |controller| parse_membership(text, controller).map(|(_, path)| path);
+        assert_eq!(of(Controller::Memory), Some("/bytes"));
+        assert_eq!(of(Controller::Cpu), Some("/time"));
+        assert_eq!(of(Controller::Cpuset), Some("/sets"));
+        let mounts = "32 31 0:29 / /cpu rw - cgroup cgroup rw,cpu,cpuacct\n\
+                      33 31 0:30 / /sets rw - cgroup cgroup rw,cpuset\n";
+        let points = |controller| {
+            let mounts = parse_mounts(mounts, Version::V1, controller);
+            mounts.into_iter().map(|mount| mount.point).collect::<Vec<_>>()
+        };
+        assert_eq!(points(Controller::Cpu), [PathBuf::from("/cpu")]);
+        assert_eq!(points(Controller::Cpuset), [PathBuf::from("/sets")]);
+        assert!(points(Controller::Memory).is_empty());
     }
 
     #[test]
@@ -200,9 +252,9 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_panics(text in any::<String>(), path in any::<String>()) {
-            parse_membership(&text);
+            parse_membership(&text, Controller::Cpu);
             for version in [Version::V1, Version::V2] {
-                for mount in parse_mounts(&text, version) {
+                for mount in parse_mounts(&text, version, Controller::Memory) {
                     below_mount(&mount, &path);
                 }
             }
@@ -213,7 +265,7 @@ mod tests {
             root in "(/|[a-z./\\\\0-9]{0,12})", point in "[a-z./\\\\0-9 ]{0,20}", kind in "cgroup2?",
         ) {
             let line = format!("31 23 0:28 {root} {point} rw - {kind} cgroup rw,memory");
-            for mount in parse_mounts(&line, Version::V1) {
+            for mount in parse_mounts(&line, Version::V1, Controller::Memory) {
                 below_mount(&mount, &root);
             }
         }

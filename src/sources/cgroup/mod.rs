@@ -1,10 +1,11 @@
-//! The memory cgroup that the process is charged to, versions 1 and 2.
+//! The memory cgroup that the process is charged to, versions 1 and 2; [`cpu`] has what limits its CPUs.
 //!
 //! A process is bound by the lowest limit among its own group and the groups around it. Usage,
 //! peak and pressure are read from the group that this limit stands on, because they are what the
 //! limit is compared with. See the kernel's `admin-guide/cgroup-v2.rst` and
 //! `admin-guide/cgroup-v1/memory.rst`.
 
+pub mod cpu;
 mod locate;
 mod parse;
 
@@ -13,7 +14,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use locate::Version;
-use locate::{Level, Location};
+use locate::{Controller, Level, Location};
 pub use parse::Pressure;
 use parse::Stat;
 
@@ -127,14 +128,17 @@ struct Groups {
 impl Source {
     /// `root` stands for `/`, and `pid` for this process.
     pub fn new(root: &Path, pid: u32) -> Self {
+        Self::with(root, pid, KernelFile::new(root, "proc/self/cgroup"))
+    }
+
+    /// Those of another process.
+    pub fn other(root: &Path, pid: u32) -> Self {
+        Self::with(root, pid, KernelFile::at(root.join(format!("proc/{pid}/cgroup")), "proc/<pid>/cgroup"))
+    }
+
+    fn with(root: &Path, pid: u32, membership: KernelFile) -> Self {
         let found = Found { checked: None, membership: String::new(), groups: Err(NO_GROUP) };
-        Self {
-            root: root.to_path_buf(),
-            pid,
-            membership: KernelFile::new(root, "proc/self/cgroup"),
-            found: Mutex::new(found),
-            last: Refreshed::new(),
-        }
+        Self { root: root.to_path_buf(), pid, membership, found: Mutex::new(found), last: Refreshed::new() }
     }
 
     /// This process's.
@@ -188,7 +192,8 @@ impl Source {
     }
 
     fn find(&self, membership: &str) -> Result<Arc<Groups>, Absent> {
-        let Location { version, levels } = locate::locate(&self.root, membership, self.pid)?;
+        let Location { version, levels } =
+            locate::locate(&self.root, membership, self.pid, Controller::Memory)?;
         Ok(Arc::new(Groups {
             version,
             levels: levels.into_iter().map(|level| Group::new(version, level)).collect(),
@@ -237,13 +242,19 @@ impl Groups {
     /// The lowest bound of one kind on the groups that can be seen, and the innermost that has it.
     fn lowest(&self, bound: fn(&Group) -> &KernelFile) -> (usize, Figure) {
         let bounds = self.levels.iter().map(|group| Group::number(bound(group))).enumerate();
-        let lower = |lowest: (usize, Figure), other: (usize, Figure)| match (lowest.1, other.1) {
-            (Ok(so_far), Ok(bytes)) if bytes < so_far => other,
-            (Err(Absent::Unlimited(_)), Ok(_)) => other,
-            _ => lowest,
-        };
-        bounds.reduce(lower).unwrap_or((0, Err(NO_GROUP)))
+        tightest(bounds).unwrap_or((0, Err(NO_GROUP)))
     }
+}
+
+/// The lowest of the bounds on a group and those around it, and the innermost group that has it.
+fn tightest<T: Copy + PartialOrd>(
+    bounds: impl Iterator<Item = (usize, Result<T, Absent>)>,
+) -> Option<(usize, Result<T, Absent>)> {
+    bounds.reduce(|lowest, other| match (lowest.1, other.1) {
+        (Ok(so_far), Ok(bound)) if bound < so_far => other,
+        (Err(Absent::Unlimited(_)), Ok(_)) => other,
+        _ => lowest,
+    })
 }
 
 const NO_GROUP: Absent = Absent::Because("the process is in no memory cgroup");

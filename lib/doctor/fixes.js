@@ -1,0 +1,98 @@
+'use strict';
+// The lines that mend a finding, for each distribution and processor.
+
+const PLATFORMS = ['debian', 'alpine', 'distroless'].flatMap((distribution) =>
+  ['amd64', 'arm64'].map((arch) => ({ distribution, arch })),
+);
+const DOCKER_ARCH = { x64: 'amd64', arm64: 'arm64' };
+const TRIPLETS = { amd64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' };
+
+/** Where the distribution's own package has jemalloc. */
+function libraryPath({ distribution, arch }) {
+  // Alpine has one folder for all.
+  if (distribution === 'alpine') return '/usr/lib/libjemalloc.so.2';
+  return `/usr/lib/${TRIPLETS[arch]}/libjemalloc.so.2`;
+}
+
+/** distroless has no shell, and its entry point is node itself. */
+function runLine({ distribution }) {
+  const words = ['run', '--', distribution === 'distroless' ? '/nodejs/bin/node' : 'node'];
+  const program =
+    distribution === 'distroless'
+      ? 'node_modules/heapgap/bin/heapgap.js'
+      : 'node_modules/.bin/heapgap';
+  return `CMD ${JSON.stringify([program, ...words, 'server.js']).replaceAll(',', ', ')}`;
+}
+
+const INSTALL = {
+  debian: () => [
+    'RUN apt-get update && apt-get install -y --no-install-recommends libjemalloc2 && rm -rf /var/lib/apt/lists/*',
+  ],
+  alpine: () => ['RUN apk add --no-cache jemalloc'],
+  distroless: (file) => [
+    '# in a Debian stage named build: RUN apt-get update && apt-get install -y libjemalloc2',
+    `COPY --from=build ${file} ${file}`,
+  ],
+};
+
+/** Puts the service on jemalloc: heapgap's, or the distribution's own. */
+function jemallocLines(platform) {
+  const file = libraryPath(platform);
+  return [
+    runLine(platform),
+    "# or, with the distribution's own jemalloc:",
+    ...INSTALL[platform.distribution](file),
+    `ENV LD_PRELOAD=${file}`,
+  ];
+}
+
+/** One fix for every platform; `applies` marks the one that was looked at. */
+function perPlatform({ distribution, arch }, linesOf) {
+  return PLATFORMS.map((platform) => ({
+    ...platform,
+    applies: platform.distribution === distribution && platform.arch === DOCKER_ARCH[arch],
+    lines: linesOf(platform),
+  }));
+}
+
+/** The same lines everywhere. */
+const everywhere = (...lines) => [{ distribution: 'any', arch: 'any', applies: true, lines }];
+
+/** Where the distribution is none of them, the lines that need none. */
+function withFallback(fixes) {
+  if (fixes.some(({ applies }) => applies)) return fixes;
+  const lines = [runLine({ distribution: 'other' })];
+  return [...fixes, { distribution: 'any', arch: 'any', applies: true, lines }];
+}
+
+const useJemalloc = (host) => withFallback(perPlatform(host, jemallocLines));
+
+function mallocConf(text) {
+  const pairs = text.split(',').filter((pair) => pair !== '' && isHarmless(pair));
+  return everywhere(
+    pairs.length === 0 ? '# remove: ENV MALLOC_CONF' : `ENV MALLOC_CONF=${pairs.join(',')}`,
+  );
+}
+
+/** Lines are pasted, and what they name may come from a process that means harm. */
+const isHarmless = (word) => /^[\w@%+=:,./|-]*$/.test(word);
+
+const namable = (file) => (isHarmless(file) ? file : '<file>');
+
+/** Marks what a finding would change in a MALLOC_CONF; `withMends` makes one line of all of them. */
+const mend = (process, change) => ({ conf: process.environment?.MALLOC_CONF ?? '', change });
+
+/** Findings on the same MALLOC_CONF get the same fix, which mends them all. */
+function withMends(findings) {
+  const mended = new Map();
+  for (const { mend: wanted } of findings) {
+    if (!wanted) continue;
+    const { conf, change } = wanted;
+    mended.set(conf, change(mended.get(conf) ?? conf));
+  }
+  return findings.map(({ mend: wanted, ...finding }) =>
+    wanted ? { ...finding, fix: mallocConf(mended.get(wanted.conf)) } : finding,
+  );
+}
+
+module.exports = { everywhere, isHarmless, mend, namable, useJemalloc, withMends };

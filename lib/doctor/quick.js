@@ -1,0 +1,108 @@
+'use strict';
+// What a look of less than a millisecond finds wrong with this process's own allocator, for
+// allocator().evidence. Loading the rules would take several: doctor() has them all.
+
+const fs = require('node:fs');
+
+// Loaded when there is something to say: a file is a third of the time that there is.
+const sentences = () => require('./sentences.js');
+
+const MACHINES = { 62: 'x64', 183: 'arm64' };
+
+/** As at start: Node.js has changed some of process.env since, and the service may have. */
+function environmentAtStart() {
+  try {
+    const pairs = fs.readFileSync('/proc/self/environ', 'utf8').split('\0');
+    const pick = (name) =>
+      pairs.find((pair) => pair.startsWith(`${name}=`))?.slice(name.length + 1) ?? '';
+    return { LD_PRELOAD: pick('LD_PRELOAD'), MALLOC_CONF: pick('MALLOC_CONF') };
+  } catch {
+    const { LD_PRELOAD = '', MALLOC_CONF = '' } = process.env;
+    return { LD_PRELOAD, MALLOC_CONF };
+  }
+}
+
+/** The first 20 bytes: magic, class, and at 16 the type, at 18 the machine (elf(5)). */
+function readHeader(file) {
+  const header = Buffer.alloc(20);
+  if (!fs.statSync(file).isFile()) return header;
+  const fd = fs.openSync(file, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
+  try {
+    fs.readSync(fd, header, 0, header.length, 0);
+    return header;
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+function wrongWith(entry, live) {
+  try {
+    const header = readHeader(entry);
+    if (header.readUInt32BE(0) !== 0x7f454c46) return sentences().notALibrary(entry, live);
+    // Big-endian processors have no heapgap.
+    const machine = MACHINES[header.readUInt16LE(18)] ?? 'another processor';
+    if (machine === process.arch) return null;
+    return sentences().wrongArchitecture(entry, machine, process.arch, live);
+  } catch (error) {
+    return error.code === 'ENOENT' ? sentences().missing(entry, live) : null;
+  }
+}
+
+/** Another allocator is live: why jemalloc is not, if it was to be. */
+function withoutJemalloc({ LD_PRELOAD, MALLOC_CONF }, live) {
+  const entries = LD_PRELOAD.split(/[\s:]+/).filter((entry) => entry.startsWith('/'));
+  const wrong = entries.map((entry) => wrongWith(entry, live)).filter(Boolean);
+  if (wrong.length > 0) return wrong;
+  if (/jemalloc/.test(LD_PRELOAD))
+    return [sentences().notLive(live, `LD_PRELOAD is ${LD_PRELOAD}`)];
+  return MALLOC_CONF === '' ? [] : [sentences().confUnread(live)];
+}
+
+const DECAYS = ['dirty_decay_ms', 'muzzy_decay_ms'];
+
+/** jemalloc is live: what it took of MALLOC_CONF. The last of two pairs counts. */
+function withJemalloc({ MALLOC_CONF }, addon) {
+  const pairs = MALLOC_CONF.split(',').map((text) => ({ text, key: text.split(':', 1)[0] }));
+  const options = addon.options(['background_thread', ...DECAYS, ...pairs.map(({ key }) => key)]);
+  const last = new Map(pairs.map((pair) => [pair.key, pair.text]));
+  const found = [...last].flatMap(([key, text]) => notTaken(key, text, options));
+  if (options.background_thread === false) found.push(sentences().backgroundThreadOff);
+  const disabled = DECAYS.filter((key) => options[key] === -1);
+  if (disabled.length > 0) found.push(sentences().decayDisabled(disabled));
+  return found;
+}
+
+const isReadable = (key) => !require('./write-only.js').WRITE_ONLY.includes(key);
+const isName = (key) => /^[A-Za-z0-9_]+$/.test(key);
+
+/** Numbers may be written in other ways, and some options cannot be read back: those are doctor's. */
+function notTaken(key, text, options) {
+  if (isName(key) && !Object.hasOwn(options, key) && isReadable(key))
+    return [sentences().confUnknown('MALLOC_CONF', text, `has no option ${key}`)];
+  const inForce = options[key] ?? null;
+  const value = text.slice(key.length + 1);
+  if (inForce === null || value === 'default' || String(inForce) === value) return [];
+  if (typeof inForce === 'number' && Number(value) === inForce) return [];
+  return [sentences().confIgnored('MALLOC_CONF', text, key, inForce)];
+}
+
+function look(addon, live) {
+  try {
+    const environment = environmentAtStart();
+    if (live === 'jemalloc') return withJemalloc(environment, addon);
+    return withoutJemalloc(environment, live);
+  } catch {
+    // Evidence is offered, not owed.
+    return [];
+  }
+}
+
+let found;
+
+/** One sentence for each finding. Looked for once: neither the environment nor the allocator changes. */
+function quickFindings(addon, live) {
+  found ??= look(addon, live);
+  return found;
+}
+
+module.exports = { quickFindings };

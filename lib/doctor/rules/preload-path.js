@@ -1,0 +1,37 @@
+'use strict';
+
+const { everywhere, namable, useJemalloc } = require('../fixes.js');
+const { preloading, seen } = require('./shared.js');
+
+/** ld.so(8): the list is separated by spaces or colons, and nothing escapes them. */
+function spaces(facts, subject, { entry }) {
+  return {
+    code: 'preload-path',
+    severity: 'error',
+    summary: `LD_PRELOAD names ${entry}, but it is a list separated by spaces, so that no part of it is found`,
+    evidence: [seen(subject, 'LD_PRELOAD', subject.environment.LD_PRELOAD)],
+    fix: useJemalloc(facts.host),
+  };
+}
+
+function relative(subject, { entry, file }) {
+  return {
+    code: 'preload-path',
+    severity: 'warning',
+    summary: `LD_PRELOAD names ${entry}, which is found only from the folder that the program happens to start in`,
+    evidence: [seen(subject, 'LD_PRELOAD', subject.environment.LD_PRELOAD)],
+    fix: everywhere(`ENV LD_PRELOAD=${namable(file ?? `/absolute/path/of/${entry}`)}`),
+  };
+}
+
+function check(facts) {
+  return preloading(facts).flatMap((subject) =>
+    subject.preload.flatMap((entry) => {
+      if (entry.problem === 'spaces') return [spaces(facts, subject, entry)];
+      const isRelative = entry.entry.includes('/') && !/^[/$]/.test(entry.entry);
+      return isRelative ? [relative(subject, entry)] : [];
+    }),
+  );
+}
+
+module.exports = { codes: ['preload-path'], check };
