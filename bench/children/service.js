@@ -135,9 +135,7 @@ async function main() {
   globalThis.gc();
   process.send(loaded);
   process.once('message', () => {
-    process.send({ stats: heapgap.stats(), heap: process.memoryUsage().heapTotal }, () =>
-      process.disconnect(),
-    );
+    process.send({ stats: heapgap.stats() }, () => process.disconnect());
   });
 }
 
