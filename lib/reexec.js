@@ -1,8 +1,8 @@
 'use strict';
 // Starts this process anew on the shipped jemalloc, for heapgap/preload: whether, and why not.
 
-const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
+const os = require('node:os');
 const path = require('node:path');
 
 const { jemallocVariables, withoutLibrary } = require('./environment.js');
@@ -135,17 +135,18 @@ function isOtherProgram() {
 
 const TRIAL_LIMIT_MS = 5_000;
 
-/** `node --version` with these variables, or `null` where it cannot be run. */
+/** How `node --version` ends with these variables; `null` where it cannot be run. */
 function trial(variables) {
-  const { NODE_OPTIONS, ...env } = { ...process.env, ...variables };
-  const options = { env, encoding: 'utf8', timeout: TRIAL_LIMIT_MS, killSignal: 'SIGKILL' };
   try {
-    const ended = spawnSync(process.execPath, ['--version'], options);
-    return ended.pid ? ended : null;
+    return addon.trial(variables, TRIAL_LIMIT_MS);
   } catch {
-    // Not permitted (--permission).
     return null;
   }
+}
+
+function signalName(number) {
+  const names = Object.entries(os.constants.signals);
+  return names.find(([, value]) => value === number)?.[0] ?? `signal ${number}`;
 }
 
 /**
@@ -155,10 +156,9 @@ function trial(variables) {
 function failureToStart(variables, library) {
   const ended = isOtherProgram() ? null : trial(variables);
   if (ended === null) return null;
-  const { status, signal, stderr } = ended;
-  const lines = stderr.split('\n');
-  if (status !== 0)
-    return `node does not start with it (${signal ?? `status ${status}`}): ${lines[0]}`;
+  const lines = ended.stderr.split('\n');
+  const how = ended.signal === null ? `status ${ended.status}` : signalName(ended.signal);
+  if (ended.status !== 0) return `node does not start with it (${how}): ${lines[0]}`;
   // ld.so(8) goes on without a library that it cannot load.
   return lines.find((line) => line.includes(library)) ?? null;
 }

@@ -4,3 +4,4 @@ pub mod exec;
 mod handover;
 pub mod purge;
 pub mod reexec;
+pub mod trial;
