@@ -262,14 +262,17 @@ describe('fixes', () => {
       assert.equal(applying[0].distribution, distribution);
       assert.ok(applying[0].lines.includes(`ENV LD_PRELOAD=${file}`));
       assert.ok(applying[0].lines.some((line) => install.test(line)));
-      assert.match(applying[0].lines[0], /^CMD \["node_modules\/.*"run", "--", "/);
+      assert.ok(applying[0].lines.includes("import 'heapgap/preload';"));
+      assert.ok(applying[0].lines.some((line) => /^CMD \["node_modules\/.*"run", "--"/.test(line)));
     });
   }
 
   test('another distribution: what needs no package', () => {
     const [{ fix }] = judge(makeFacts({ host: { distribution: 'other' }, processes }));
     const applying = fix.filter(({ applies }) => applies);
-    assert.deepEqual(applying[0].lines, [
+    assert.deepEqual(applying[0].lines.slice(1), [
+      "import 'heapgap/preload';",
+      '# or, in the Dockerfile:',
       'CMD ["node_modules/.bin/heapgap", "run", "--", "node", "server.js"]',
     ]);
   });

@@ -35,10 +35,18 @@ const INSTALL = {
   ],
 };
 
+/** heapgap's, on any platform. */
+const OWN = [
+  '# as the first line of the service:',
+  "import 'heapgap/preload';",
+  '# or, in the Dockerfile:',
+];
+
 /** Puts the service on jemalloc: heapgap's, or the distribution's own. */
 function jemallocLines(platform) {
   const file = libraryPath(platform);
   return [
+    ...OWN,
     runLine(platform),
     "# or, with the distribution's own jemalloc:",
     ...INSTALL[platform.distribution](file),
@@ -61,7 +69,7 @@ const everywhere = (...lines) => [{ distribution: 'any', arch: 'any', applies: t
 /** Where the distribution is none of them, the lines that need none. */
 function withFallback(fixes) {
   if (fixes.some(({ applies }) => applies)) return fixes;
-  const lines = [runLine({ distribution: 'other' })];
+  const lines = [...OWN, runLine({ distribution: 'other' })];
   return [...fixes, { distribution: 'any', arch: 'any', applies: true, lines }];
 }
 

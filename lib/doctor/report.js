@@ -60,12 +60,13 @@ const nameOf = ({ allocator: { name, version } }) =>
 
 const describe = ({ pid, label }) => `process ${pid} (${label})`;
 
-function fixLines({ fix }, paint) {
+/** The lines are to be pasted: nothing is added to them. */
+function fixText({ fix }) {
   const applying = fix.filter(({ applies }) => applies);
-  return applying.flatMap(({ distribution, arch, lines }) => {
-    const where = distribution === 'any' ? '' : paint('dim', `  # ${distribution}, ${arch}`);
-    return lines.map((line, index) => `    ${plain(line)}${index === 0 ? where : ''}`);
-  });
+  return applying.flatMap(({ distribution, arch, lines }) => [
+    distribution === 'any' ? '  fix:' : `  fix, on ${distribution}, ${arch}:`,
+    ...lines.map((line) => `    ${plain(line)}`),
+  ]);
 }
 
 function findingText(finding, paint) {
@@ -75,8 +76,7 @@ function findingText(finding, paint) {
     ...finding.evidence.map(({ source, value }) =>
       paint('dim', `  seen: ${plain(source)}: ${plain(value)}`),
     ),
-    '  fix:',
-    ...fixLines(finding, paint),
+    ...fixText(finding),
     '',
   ];
 }
