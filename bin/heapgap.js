@@ -12,8 +12,10 @@ const COMMANDS = {
 
 function main([word, ...rest]) {
   if (word === '--version') return process.stdout.write(`${require('../package.json').version}\n`);
-  if (word === '--help' || word === 'help') return process.stdout.write(USAGE);
-  if (Object.hasOwn(COMMANDS, word)) return COMMANDS[word]()(rest);
+  const isCommand = Object.hasOwn(COMMANDS, word);
+  const asked = isCommand ? rest[0] : word;
+  if (asked === '--help' || asked === '-h' || word === 'help') return process.stdout.write(USAGE);
+  if (isCommand) return COMMANDS[word]()(rest);
   return usageError(word === undefined ? 'what to do?' : `unknown command ${word}`);
 }
 

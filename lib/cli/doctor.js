@@ -20,7 +20,7 @@ const MAX_TIMEOUT_S = 86_400;
 
 function parse(words) {
   const settings = { json: false, pid: undefined, command: undefined, timeoutMs: undefined };
-  const rest = [...words];
+  const rest = separate(words);
   while (rest.length > 0) {
     const word = rest.shift();
     if (word === '--json') settings.json = true;
@@ -35,7 +35,20 @@ function parse(words) {
   return settings;
 }
 
-const hint = (word) => `a command comes after --, such as: heapgap doctor -- ${plain(word)}`;
+/** `--pid=1` is `--pid 1`; what follows `--` is the command's own. */
+function separate(words) {
+  const end = words.includes('--') ? words.indexOf('--') : words.length;
+  const own = words.slice(0, end).flatMap((word) => {
+    const [, name, value] = /^(--[a-z]+)=(.*)$/s.exec(word) ?? [];
+    return name ? [name, value] : [word];
+  });
+  return [...own, ...words.slice(end)];
+}
+
+const hint = (word) =>
+  /^\d+$/.test(word)
+    ? `a process is given as --pid ${word}`
+    : `a command comes after --, such as: heapgap doctor -- ${plain(word)}`;
 
 function readNumber(name, text, pattern) {
   if (text !== undefined && pattern.test(text)) return Number(text);

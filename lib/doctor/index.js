@@ -94,6 +94,9 @@ async function processFacts(pid) {
   const host = readHost({ root: `${PROC}/${pid}/root`, pid });
   // A Node.js program may be called anything, but a shell or a supervisor only starts one.
   const node = target.node || !below.some((process) => process.node);
+  if (![target, ...below].some((process) => process.allocator)) {
+    throw couldNotLook(`process ${pid} has no allocator to be seen, as a kernel thread`);
+  }
   const processes = [{ ...target, node }, ...below];
   return { host, processes, ancestors: above, given: null };
 }
@@ -172,20 +175,27 @@ function summarise(facts, findings) {
     findings,
     processes,
     host: { platform, arch, distribution, container, shipped, addon: native },
-    notes: notesOf(facts, processes),
+    notes: notesOf(facts),
   };
 }
 
-function notesOf({ processes, ended, stderr }, nodeProcesses) {
+/** The line that says what went wrong, where there is one; Node.js puts a stack and its version behind it. */
+function gist(said) {
+  const lines = said.split('\n');
+  return lines.find((line) => /^\w*Error\b/.test(line)) ?? lines.at(-1);
+}
+
+function notesOf({ processes, ended, stderr }) {
   const denied = processes.flatMap((process) => process.denied ?? []);
   const notes = [];
   if (processes.some(({ untried }) => untried))
     notes.push("MALLOC_CONF could not be tried on heapgap's own jemalloc");
   if (denied.length > 0)
     notes.push(`not readable by this user: ${[...new Set(denied)].slice(0, 8).join(', ')}`);
-  if (ended && ended.status !== 0 && nodeProcesses.length === 0) {
-    const last = stderr.trimEnd().split('\n').at(-1) ?? '';
-    notes.push(`the command ended with ${ended.status ?? ended.signal}: ${last}`);
+  if (ended && ended.status !== 0) {
+    const said = stderr.trimEnd();
+    const how = ended.signal ?? `status ${ended.status}`;
+    notes.push(`the command ended by itself with ${how}: ${gist(said)}`);
   }
   return notes;
 }

@@ -45,14 +45,22 @@ function countOf(findings) {
 function liveLine(processes) {
   const known = processes.filter(({ allocator }) => allocator);
   if (known.length === 0) return 'no allocator was seen';
-  const versions = new Set(known.map(nameOf));
+  if (new Set(known.map(nameOf)).size > 1) return eachOf(known);
   const [first] = known;
   // The last observation but for where the allocator is.
   const { evidence } = first.allocator;
   const proof = evidence.findLast((line) => !line.startsWith('malloc_usable_size')) ?? evidence[0];
   const where = known.length === 1 ? describe(first) : `${known.length} processes`;
-  const verb = versions.size === 1 ? 'serves' : 'serve';
-  return `${[...versions].join(' and ')} ${verb} malloc in ${where} (${proof ?? 'no evidence'})`;
+  return `${nameOf(first)} serves malloc in ${where} (${proof ?? 'no evidence'})`;
+}
+
+const MAX_LISTED = 8;
+
+/** Where they differ: who serves malloc in which. */
+function eachOf(processes) {
+  const each = processes.slice(0, MAX_LISTED).map((one) => `${nameOf(one)} in ${describe(one)}`);
+  const more = processes.length > MAX_LISTED ? [`${processes.length - MAX_LISTED} more`] : [];
+  return `malloc is served by ${[...each, ...more].join(', ')}`;
 }
 
 const nameOf = ({ allocator: { name, version } }) =>
@@ -81,9 +89,9 @@ function findingText(finding, paint) {
   ];
 }
 
-function toText({ healthy, findings, processes, notes }, { colour = false } = {}) {
+function toText({ findings, processes, notes }, { colour = false } = {}) {
   const paint = painter(colour);
-  const state = healthy ? paint('healthy', 'healthy') : countOf(findings);
+  const state = findings.length === 0 ? paint('healthy', 'healthy') : countOf(findings);
   const lines = [`${state}: ${plain(liveLine(processes))}`];
   if (findings.length > 0) lines.push('', ...findings.flatMap((each) => findingText(each, paint)));
   lines.push(...notes.map((note) => paint('dim', `note: ${plain(note)}`)));

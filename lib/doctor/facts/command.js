@@ -6,6 +6,7 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 
+const { couldNotLook } = require('../../errors.js');
 const { readExecutable, readPreload } = require('./preload.js');
 const { describeMapped, labelOf, readProcess, splitArguments } = require('./process.js');
 const { descendants, listProcesses } = require('./tree.js');
@@ -88,7 +89,9 @@ async function look(child, seen) {
   const alive = descendants(all, child.pid, child.pid);
   for (const { pid, start } of alive) {
     const found = await readProcess(PROC, pid);
-    if (found?.start === start) seen.set(`${pid}:${start}`, found);
+    const key = `${pid}:${start}`;
+    const looks = (seen.get(key)?.looks ?? 0) + 1;
+    if (found?.start === start) seen.set(key, { ...found, looks });
   }
   return alive;
 }
@@ -212,12 +215,24 @@ function fromReport({ pid, ppid, argv, program, environment, ...report }) {
   );
 }
 
+/** A container whose root is read-only may have no other folder to write to than the last of these. */
+function makeFolder() {
+  for (const parent of [os.tmpdir(), '/dev/shm']) {
+    try {
+      return fs.mkdtempSync(path.join(parent, 'heapgap-doctor-'));
+    } catch {
+      // The next one may do.
+    }
+  }
+  throw couldNotLook(`a folder to write to is needed: set TMPDIR, which is ${os.tmpdir()}`);
+}
+
 /**
  * Runs `command` and answers `{ processes, complaints, ended }`. The command is ended in the end, and
  * nothing is left behind, however this is left.
  */
 async function observe(command, { timeoutMs, signal }) {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'heapgap-doctor-'));
+  const folder = makeFolder();
   const env = {
     ...process.env,
     NODE_OPTIONS: withProbe(process.env.NODE_OPTIONS),
@@ -245,10 +260,17 @@ async function observe(command, { timeoutMs, signal }) {
   }
 }
 
+/** A child that was seen once, before it executed another program: it looks like its parent. */
+function isFork({ looks, ppid, program, label }, seen) {
+  const parent = seen.find(({ pid }) => pid === ppid);
+  return looks === 1 && parent?.program === program && parent.label === label;
+}
+
 /** What was seen and what was reported, by pid. */
 function mergeReports({ seen, reports }) {
   const unseen = new Map(reports);
-  const processes = seen.map((process) => {
+  const own = seen.filter((process) => reports.has(process.pid) || !isFork(process, seen));
+  const processes = own.map((process) => {
     const report = reports.get(process.pid);
     unseen.delete(process.pid);
     // It has executed another program since it was looked at.
