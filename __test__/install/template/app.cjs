@@ -2,9 +2,9 @@
 // Every public name, taken as CommonJS takes it.
 
 const assert = require('node:assert');
-const { allocator, purge, route, snapshot, stats } = require('heapgap');
+const { allocator, doctor, purge, route, snapshot, stats } = require('heapgap');
 
-const taken = { allocator, purge, route, snapshot, stats };
+const taken = { allocator, doctor, purge, route, snapshot, stats };
 assert.deepStrictEqual(Object.keys(taken).sort(), Object.keys(require('heapgap')).sort());
 for (const [name, value] of Object.entries(taken)) assert.equal(typeof value, 'function', name);
 assert.equal(allocator().capabilities.stats, true, allocator().evidence.join('; '));

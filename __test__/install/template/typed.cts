@@ -3,8 +3,8 @@
 import assert = require('node:assert');
 import heapgap = require('heapgap');
 
-const { allocator, purge, route, snapshot, stats } = heapgap;
-const taken: typeof heapgap = { allocator, purge, route, snapshot, stats };
+const { allocator, doctor, purge, route, snapshot, stats } = heapgap;
+const taken: typeof heapgap = { allocator, doctor, purge, route, snapshot, stats };
 
 const figures: heapgap.Snapshot = taken.snapshot();
 const name: heapgap.AllocatorName = taken.allocator().name;

@@ -2,15 +2,25 @@
 
 import assert from 'node:assert';
 import { createServer } from 'node:http';
-import heapgap, { allocator, type PurgeReport, purge, route, snapshot, stats } from 'heapgap';
+import heapgap, {
+  allocator,
+  doctor,
+  type PurgeReport,
+  purge,
+  route,
+  snapshot,
+  stats,
+} from 'heapgap';
 import type {} from 'heapgap/preload';
 
-const taken: typeof heapgap = { allocator, purge, route, snapshot, stats };
+const taken: typeof heapgap = { allocator, doctor, purge, route, snapshot, stats };
 
 createServer(route({ minIntervalMs: 5000 })).unref();
 const rss: number | null = taken.snapshot().process.rss;
 const report: PurgeReport = await taken.purge();
+const healthy: boolean = (await doctor()).healthy;
 assert.equal(typeof rss, 'number');
+assert.equal(typeof healthy, 'boolean');
 assert.equal(report.allocator, stats().allocator);
 // @ts-expect-error: no such option
 assert.throws(() => stats({ maxAge: 1 }), { code: 'ERR_HEAPGAP_UNKNOWN_OPTION' });
