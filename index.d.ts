@@ -312,7 +312,7 @@ export interface DoctorOptions {
   timeoutMs?: number | undefined;
 }
 
-/** What `doctor()` can find; docs/doctor.md explains each. */
+/** What `doctor()` can find; docs/doctor.md in the repository explains each. */
 export type FindingCode =
   | 'preload-missing'
   | 'preload-unreadable'

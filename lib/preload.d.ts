@@ -1,7 +1,14 @@
 /**
  * Puts the process on the jemalloc that heapgap ships: `import 'heapgap/preload'` as the first line, or
- * `node -r heapgap/preload`. Where jemalloc is not live the process starts anew, once, with the same pid,
- * arguments, environment, standard input, output and error. Where that cannot be done, one
- * warning (`HEAPGAP_PRELOAD`) says why. The environment variable `HEAPGAP_PRELOAD=0` turns it off.
+ * `node -r heapgap/preload`.
+ *
+ * Where jemalloc is not live, the process starts anew, once, with the same pid, arguments, environment,
+ * standard input, output and error. Whatever was loaded before runs twice, so load this first. A process
+ * that has open connections, has started others, or has heard its parent (`fork()`) is left as it is.
+ * So is one that jemalloc cannot be had for; one warning (`HEAPGAP_PRELOAD`) then says why. In
+ * worker threads, and with the environment variable `HEAPGAP_PRELOAD=0`, nothing happens.
+ *
+ * A worker of node:cluster that starts anew emits `online` twice; where the primary loads this, its workers
+ * inherit jemalloc, and it does not come to that.
  */
 export {};
