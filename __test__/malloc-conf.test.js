@@ -151,6 +151,18 @@ describe('on the shipped jemalloc', () => {
   const run = (options) =>
     finished(process.execPath, [BIN, 'run', process.execPath, OPTIONS], options);
 
+  test("what the user says in another key's words wins too", async () => {
+    const code = `const { addon } = require(${JSON.stringify(path.join(__dirname, '..', 'lib', 'native.js'))});
+      JSON.stringify(addon.options(['narenas', 'tcache_max']))`;
+    const env = { MALLOC_CONF: 'narenas_ratio:1,lg_tcache_max:12' };
+    const words = [BIN, 'run', '--', process.execPath, '-p', code];
+    const own = JSON.parse((await finished(process.execPath, words, { env })).stdout);
+    const LD_PRELOAD = LIBRARIES['jemalloc 5.3.1'];
+    const alone = await finished(process.execPath, ['-p', code], { env: { ...env, LD_PRELOAD } });
+    assert.deepEqual(own, JSON.parse(alone.stdout));
+    assert.doesNotMatch(mergeMallocConf(env.MALLOC_CONF, 'narenas:4,tcache_max:4096'), /4096|s:4/);
+  });
+
   test("heapgap run: pairs of the user's MALLOC_CONF win", async () => {
     const theirs = 'background_thread:false,narenas:3';
     const { stdout, stderr } = await run({ env: { MALLOC_CONF: theirs } });

@@ -308,10 +308,16 @@ test('signals and exit status are those of the service', async () => {
 test("the user's MALLOC_CONF and LD_PRELOAD are kept", async (t) => {
   const other = preload(t, 'mimalloc');
   if (other === null) return;
-  const env = { LD_PRELOAD: other, MALLOC_CONF: 'narenas:3,background_thread:false' };
+  const library = execFileSync('gcc', ['-print-file-name=libgcc_s.so.1'], {
+    encoding: 'utf8',
+  }).trim();
+  const env = {
+    LD_PRELOAD: `${other} ${library}`,
+    MALLOC_CONF: 'narenas:3,background_thread:false',
+  };
   const seen = parse(await node(['-r', 'heapgap/preload', REPORT], { env }));
   assert.equal(seen.name, 'jemalloc');
-  assert.equal(seen.env.LD_PRELOAD, `${SHIPPED}:${other}`);
+  assert.equal(seen.env.LD_PRELOAD, `${SHIPPED}:${library}`);
   assert.match(seen.env.MALLOC_CONF, /,narenas:3,background_thread:false$/);
 });
 

@@ -1,7 +1,7 @@
 'use strict';
 
 const assert = require('node:assert/strict');
-const { fork, spawn } = require('node:child_process');
+const { execFileSync, fork, spawn } = require('node:child_process');
 const { once } = require('node:events');
 const fs = require('node:fs');
 const os = require('node:os');
@@ -43,10 +43,14 @@ test('the `--` may be left out', async () => {
   assert.equal(JSON.parse(stdout).name, 'jemalloc');
 });
 
-test('an existing LD_PRELOAD is kept, behind ours', async (t) => {
-  const other = preload(t, 'jemalloc 5.3.0');
-  if (other === null) return;
-  const { stdout } = await evaluate('process.env.LD_PRELOAD', { env: { LD_PRELOAD: other } });
+test('an existing LD_PRELOAD is kept, behind ours, but for other allocators', async (t) => {
+  const allocators = preload(t, 'jemalloc 5.3.0', 'mimalloc', 'tcmalloc');
+  if (allocators === null) return;
+  const other = execFileSync('gcc', ['-print-file-name=libgcc_s.so.1'], {
+    encoding: 'utf8',
+  }).trim();
+  const env = { LD_PRELOAD: `${allocators}:${other}` };
+  const { stdout } = await evaluate('process.env.LD_PRELOAD', { env });
   assert.equal(stdout.trim(), `${SHIPPED}:${other}`);
 });
 

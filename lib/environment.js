@@ -5,13 +5,15 @@ const { container } = require('./container.js');
 const { fittedMallocConf, mergeMallocConf } = require('./malloc-conf.js');
 
 /** ld.so(8): the list is separated by spaces or colons. */
-function otherLibraries(list, library) {
-  return (list ?? '').split(/[\s:]+/).filter((file) => file && file !== library);
-}
+const entriesOf = (list) => (list ?? '').split(/[\s:]+/).filter(Boolean);
 
-/** First, so that it serves malloc even where another allocator is in the list. */
+/** By the file's name, since distributions call them so. */
+const isAllocator = (file) => /(^|\/)lib(jemalloc|mimalloc|tcmalloc)[^/]*$/.test(file);
+
+/** First, and without other allocators: they would serve nothing, but start threads and read MALLOC_CONF. */
 function mergePreload(existing, library) {
-  return [library, ...otherLibraries(existing, library)].join(':');
+  const kept = (file) => file !== library && !isAllocator(file);
+  return [library, ...entriesOf(existing).filter(kept)].join(':');
 }
 
 /** The variables to add to `environment`. */
@@ -24,7 +26,8 @@ function jemallocVariables(environment, library) {
 
 /** LD_PRELOAD without `library`; `undefined` when nothing is left. */
 function withoutLibrary(existing, library) {
-  return otherLibraries(existing, library).join(':') || undefined;
+  const others = entriesOf(existing).filter((file) => file !== library);
+  return others.join(':') || undefined;
 }
 
 module.exports = { jemallocVariables, mergePreload, withoutLibrary };

@@ -28,6 +28,9 @@ function fittedMallocConf({ cpus, thp }) {
   return pairs.join(',');
 }
 
+/** What says the same in another way. */
+const ALIASES = { narenas_ratio: 'narenas', lg_tcache_max: 'tcache_max' };
+
 /** One pair as jemalloc reads it: a key of these letters, a colon, and all up to the next comma. */
 const PAIR = /([A-Za-z0-9_]*):[^,]*(?:,|$)/y;
 
@@ -39,7 +42,7 @@ function keysOf(conf) {
   const keys = new Set();
   PAIR.lastIndex = 0;
   for (let pair = PAIR.exec(conf); pair !== null; pair = PAIR.exec(conf)) {
-    keys.add(pair[1]);
+    keys.add(ALIASES[pair[1]] ?? pair[1]);
   }
   return keys;
 }
