@@ -253,6 +253,53 @@ for (const [mode, look] of Object.entries(MODES)) {
   });
 }
 
+const CONF_LINE = /^ENV MALLOC_CONF=(.*)$/;
+
+/** The fix lines of a report's findings that apply here, each once. */
+const linesOf = ({ findings }) => [
+  ...new Set(
+    findings.flatMap(({ fix }) =>
+      fix.filter(({ applies }) => applies).flatMap(({ lines }) => lines),
+    ),
+  ),
+];
+
+for (const pairs of [
+  'background_thread=true,narenas:2',
+  'background_thread:true; narenas:2 ;',
+  'background_thread:true narenas:2',
+  'background_thread:true, narenas : 2,',
+]) {
+  test(`the mended line keeps the other pairs: ${pairs}`, async () => {
+    const env = (MALLOC_CONF) => ({ LD_PRELOAD: SHIPPED, MALLOC_CONF });
+    const ill = await examined([], { env: env(`thp:never,${pairs}`) });
+    assert.ok(ill.findings.length > 0);
+    const [line] = linesOf(ill);
+    const [, mended] = CONF_LINE.exec(line);
+    const names = mended.split(',').sort();
+    assert.deepEqual(names, ['background_thread:true', 'narenas:2', 'thp:never'], line);
+    assert.deepEqual((await examined([], { env: env(mended) })).findings, []);
+  });
+}
+
+test("a second jemalloc's complaints, and confirm_conf, are not of the one that serves", async (t) => {
+  const libraries = preload(t, 'jemalloc 5.3.1', 'jemalloc 5.3.0');
+  if (libraries === null) return;
+  const pairs = conf('cache_oblivious:false,san_guard_small:0,calloc_madvise_threshold:0x2000000');
+  const env = { LD_PRELOAD: libraries, MALLOC_CONF: pairs };
+  const { findings } = await examined([], { env });
+  assert.deepEqual(
+    findings.map(({ code }) => code),
+    ['two-allocators'],
+  );
+  const clipped = underJemalloc('confirm_conf:true,tcache_max:99999999999');
+  const confirmed = await examined([], { env: clipped });
+  assert.deepEqual(
+    confirmed.findings.map(({ code }) => code),
+    ['conf-ignored'],
+  );
+});
+
 test('with the line that doctor says, nothing is found any more', async () => {
   const MALLOC_CONF = `narena:4,narenas:0,dirty_decay_ms:-1,metadata_thp:on,narenas:2000,junk:1${QUIET}`;
   const ill = await examined([], { env: { LD_PRELOAD: SHIPPED, MALLOC_CONF } });
@@ -760,6 +807,8 @@ describe('allocator().evidence', () => {
     ['a value not taken', () => underJemalloc('narenas:0'), /has narenas:0, but narenas is/],
     ['no background threads', () => ({ LD_PRELOAD: SHIPPED }), /background threads are off/],
     ['no decay', () => underJemalloc('muzzy_decay_ms:-1'), /muzzy_decay_ms is -1/],
+    ['a space', () => underJemalloc(' narenas:2'), /malformed: .* " narenas:2"; jemalloc reads no/],
+    ['no octal number', () => underJemalloc('narenas:010,narenas:08'), /narenas:08, but narenas/],
   ];
   for (const [name, env, sentence] of CASES) {
     test(`${name}: behind the proof`, async (t) => {
@@ -770,8 +819,26 @@ describe('allocator().evidence', () => {
     });
   }
 
+  test('two allocators, whichever serves', async (t) => {
+    for (const names of [
+      ['jemalloc 5.3.1', 'mimalloc'],
+      ['mimalloc', 'jemalloc 5.3.1'],
+      ['jemalloc 5.3.1', 'jemalloc 5.3.0'],
+    ]) {
+      const libraries = preload(t, ...names);
+      if (libraries === null) return;
+      const live = names[0].split(' ')[0];
+      const sentences = await evidence({ ...underJemalloc(), LD_PRELOAD: libraries });
+      assert.match(sentences.at(-1), new RegExp(`are loaded together; ${live} serves malloc$`));
+      assert.ok(!sentences.some((each) => /^LD_PRELOAD names/.test(each)), `${sentences}`);
+    }
+    const once = { ...underJemalloc(), LD_PRELOAD: `${SHIPPED}:${SHIPPED}:/no/libmimalloc.so` };
+    assert.doesNotMatch((await evidence(once)).join(), /loaded together/);
+  });
+
   test('in order: nothing but the proof', async () => {
-    const pairs = 'narenas:0x4,lg_tcache_max:14,junk:false,narenas:3';
+    const pairs =
+      'dirty_decay_ms: 5000,muzzy_decay_ms:+0x10,lg_tcache_max:14,junk:false,narenas:010';
     for (const env of [{}, underJemalloc(pairs), { LD_PRELOAD: LIBRARIES.mimalloc ?? '' }]) {
       const sentences = await evidence(env);
       assert.ok(

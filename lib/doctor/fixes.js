@@ -75,11 +75,15 @@ function withFallback(fixes) {
 
 const useJemalloc = (host) => withFallback(perPlatform(host, jemallocLines));
 
-function mallocConf(text) {
+/** Puts `text` where it is read from. */
+function confFix(source, text) {
   const pairs = text.split(',').filter((pair) => pair !== '' && isHarmless(pair));
-  return everywhere(
-    pairs.length === 0 ? '# remove: ENV MALLOC_CONF' : `ENV MALLOC_CONF=${pairs.join(',')}`,
-  );
+  const conf = pairs.join(',');
+  if (source === '/etc/malloc.conf')
+    return everywhere(
+      conf === '' ? 'RUN rm /etc/malloc.conf' : `RUN ln -sfn '${conf}' /etc/malloc.conf`,
+    );
+  return everywhere(conf === '' ? '# remove: ENV MALLOC_CONF' : `ENV MALLOC_CONF=${conf}`);
 }
 
 /** Lines are pasted, and what they name may come from a process that means harm. */
@@ -87,20 +91,25 @@ const isHarmless = (word) => /^[\w@%+=:,./|-]*$/.test(word);
 
 const namable = (file) => (isHarmless(file) ? file : '<file>');
 
-/** Marks what a finding would change in a MALLOC_CONF; `withMends` makes one line of all of them. */
-const mend = (process, change) => ({ conf: process.environment?.MALLOC_CONF ?? '', change });
+/** Marks what a finding would change where a pair stands; `withMends` makes one line of all of them. */
+const mendPair = ({ source, conf }, change) => ({ source, conf, change });
 
-/** Findings on the same MALLOC_CONF get the same fix, which mends them all. */
+/** The same in the MALLOC_CONF of a process. */
+const mend = ({ environment }, change) =>
+  mendPair({ source: 'MALLOC_CONF', conf: environment?.MALLOC_CONF ?? '' }, change);
+
+/** Findings on the same text get the same fix, which mends them all. */
 function withMends(findings) {
   const mended = new Map();
+  const keyOf = ({ source, conf }) => `${source} ${conf}`;
   for (const { mend: wanted } of findings) {
     if (!wanted) continue;
-    const { conf, change } = wanted;
-    mended.set(conf, change(mended.get(conf) ?? conf));
+    const before = mended.get(keyOf(wanted)) ?? wanted.conf;
+    mended.set(keyOf(wanted), wanted.change(before));
   }
   return findings.map(({ mend: wanted, ...finding }) =>
-    wanted ? { ...finding, fix: mallocConf(mended.get(wanted.conf)) } : finding,
+    wanted ? { ...finding, fix: confFix(wanted.source, mended.get(keyOf(wanted))) } : finding,
   );
 }
 
-module.exports = { everywhere, isHarmless, mend, namable, useJemalloc, withMends };
+module.exports = { everywhere, isHarmless, mend, mendPair, namable, useJemalloc, withMends };

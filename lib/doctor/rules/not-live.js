@@ -4,8 +4,9 @@ const { useJemalloc } = require('../fixes.js');
 const sentences = require('../sentences.js');
 const {
   isJemalloc,
+  isLauncher,
+  isTakenOff,
   nodeProcesses,
-  onJemalloc,
   originOf,
   preloadsAllocator,
   seen,
@@ -26,21 +27,6 @@ function isForeign({ executable }, { elf }) {
   if (!executable || !elf) return false;
   const otherLibc = elf.libc && executable.libc && elf.libc !== executable.libc;
   return otherLibc || elf.machine !== executable.machine || elf.bits !== executable.bits;
-}
-
-/** npm or npx before `heapgap run`: what they start is on jemalloc. */
-const isLauncher = (facts, { pid }) =>
-  onJemalloc(facts).some((process) => parentsOf(facts, process).includes(pid));
-
-function parentsOf({ processes }, process) {
-  const byPid = new Map(processes.map((each) => [each.pid, each]));
-  const parents = [];
-  let above = process;
-  while (above && !parents.includes(above.ppid)) {
-    parents.push(above.ppid);
-    above = byPid.get(above.ppid);
-  }
-  return parents;
 }
 
 function check(facts) {
@@ -74,7 +60,7 @@ function unanswered(facts, process, preloaded) {
 
 /** Options for an allocator that nothing loads. */
 function unread(facts, process) {
-  return finding(facts, 'warning', {
+  return finding(facts, isTakenOff(facts, process) ? 'info' : 'warning', {
     summary: sentences.confUnread(process.allocator.name),
     evidence: [
       seen(process, 'MALLOC_CONF', process.environment.MALLOC_CONF),

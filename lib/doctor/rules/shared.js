@@ -37,9 +37,23 @@ function configured(facts) {
   });
 }
 
-/** A process's pairs, each with its source. */
+/** A process's pairs, each with its source and the whole text there. */
 const pairsOf = ({ sources }) =>
-  sources.flatMap(({ source, pairs }) => pairs.map((pair) => ({ ...pair, source })));
+  sources.flatMap(({ source, text, pairs }) =>
+    pairs.map((pair) => ({ ...pair, source, conf: text })),
+  );
+
+/** What jemalloc says of a pair that it does not take (conf.c); it says more, with confirm_conf. */
+const COMPLAINTS = ['Invalid conf pair', 'Invalid conf value', 'Out-of-range conf value'];
+
+/** The first complaint about a pair: `{ line, words }`, or `null`. */
+function complaintOf({ complaints }, { text }, among = COMPLAINTS) {
+  for (const words of among) {
+    const line = complaints.find((each) => each.endsWith(`<jemalloc>: ${words}: ${text}`));
+    if (line) return { line, words };
+  }
+  return null;
+}
 
 /** Where a verdict on a pair comes from. */
 function judged({ optionsFrom }) {
@@ -65,10 +79,41 @@ function originOf(facts, process, has) {
   return facts.given && has(facts.given) ? facts.given : null;
 }
 
+/** Their own heap does not matter: what they start is the service. */
+const LAUNCHERS = /^(npm|npx|yarn|pnpm|pnpx|corepack)(-cli)?(\.[cm]?js)?$/;
+
+/** npm and the like, or whatever is before `heapgap run`: what it starts is on jemalloc. */
+function isLauncher(facts, { pid, label, allocator }) {
+  // A process is called by its program and its script.
+  if (LAUNCHERS.test(label.split(' ')[1] ?? '')) return true;
+  if (allocator?.name === 'jemalloc') return false;
+  return onJemalloc(facts).some((process) => parentsOf(facts, process).includes(pid));
+}
+
+function parentsOf({ processes }, process) {
+  const byPid = new Map(processes.map((each) => [each.pid, each]));
+  const parents = [];
+  let above = process;
+  while (above && !parents.includes(above.ppid)) {
+    parents.push(above.ppid);
+    above = byPid.get(above.ppid);
+  }
+  return parents;
+}
+
+/** A helper of a service that is on jemalloc, which was taken off it: its MALLOC_CONF was left. */
+const isTakenOff = (facts, process) =>
+  Boolean(process.environment?.MALLOC_CONF) &&
+  !preloadsAllocator(process) &&
+  onJemalloc(facts).some(({ pid }) => pid !== process.pid);
+
 module.exports = {
+  complaintOf,
   configured,
   insteadOf,
   isJemalloc,
+  isLauncher,
+  isTakenOff,
   judged,
   nodeProcesses,
   onJemalloc,

@@ -1,6 +1,7 @@
 'use strict';
 
 const { everywhere, namable } = require('../fixes.js');
+const sentences = require('../sentences.js');
 const { nodeProcesses, seen } = require('./shared.js');
 
 /** One serves malloc; the other takes memory and threads, and its tools report nothing. */
@@ -16,7 +17,10 @@ function check(facts) {
       {
         code: 'two-allocators',
         severity: 'warning',
-        summary: `${mapped.map(({ file }) => file).join(' and ')} are loaded together; ${serving} serves malloc (${how})`,
+        summary: `${sentences.twoAllocators(
+          mapped.map(({ file }) => file),
+          serving,
+        )} (${how})`,
         evidence: [
           seen(process, 'LD_PRELOAD', process.environment?.LD_PRELOAD ?? '(not set)'),
           ...mapped.map(({ file }) => seen(process, 'maps', file)),
