@@ -285,7 +285,7 @@ for (const pairs of [
 test("a second jemalloc's complaints, and confirm_conf, are not of the one that serves", async (t) => {
   const libraries = preload(t, 'jemalloc 5.3.1', 'jemalloc 5.3.0');
   if (libraries === null) return;
-  const pairs = conf('cache_oblivious:false,san_guard_small:0,calloc_madvise_threshold:0x2000000');
+  const pairs = conf('cache_oblivious:false,san_guard_small:0');
   const env = { LD_PRELOAD: libraries, MALLOC_CONF: pairs };
   const { findings } = await examined([], { env });
   assert.deepEqual(

@@ -89,6 +89,17 @@ function confFix(source, text) {
 /** Lines are pasted, and what they name may come from a process that means harm. */
 const isHarmless = (word) => /^[\w@%+=:,./|-]*$/.test(word);
 
+/** As much of a line as report.js shows: one that is cut does not mend. */
+const MAX_LINE = 400;
+
+/** `ENV name=value`, or `null` where that cannot be pasted as it is. */
+function envLine(name, value) {
+  if (!value.split(/[ "]/).every(isHarmless)) return null;
+  const quote = value.includes('"') ? "'" : value.includes(' ') ? '"' : '';
+  const line = `ENV ${name}=${quote}${value}${quote}`;
+  return line.length > MAX_LINE ? null : line;
+}
+
 const namable = (file) => (isHarmless(file) ? file : '<file>');
 
 /** Marks what a finding would change where a pair stands; `withMends` makes one line of all of them. */
@@ -112,4 +123,4 @@ function withMends(findings) {
   );
 }
 
-module.exports = { everywhere, isHarmless, mend, mendPair, namable, useJemalloc, withMends };
+module.exports = { envLine, everywhere, mend, mendPair, namable, useJemalloc, withMends };

@@ -101,7 +101,8 @@ async function readStatus(file) {
   const field = (name) => new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(text)?.[1];
   const mask = (field('Cpus_allowed') ?? '').replaceAll(',', '');
   const bits = [...mask].reduce((sum, digit) => sum + (COUNTS[digit] ?? 0), 0);
-  return { affinity: bits || null, thpEnabled: field('THP_enabled') !== '0' };
+  const peakRss = Number.parseInt(field('VmHWM'), 10) * 1024 || null;
+  return { affinity: bits || null, thpEnabled: field('THP_enabled') !== '0', peakRss };
 }
 
 const COUNTS = Object.fromEntries(
@@ -233,6 +234,7 @@ async function readProcess(proc, pid) {
     backgroundThreads: threads,
     affinity: status?.affinity ?? null,
     thpEnabled: status?.thpEnabled ?? true,
+    peakRss: status?.peakRss ?? null,
     denied,
   };
 }

@@ -83,9 +83,10 @@ function originOf(facts, process, has) {
 const LAUNCHERS = /^(npm|npx|yarn|pnpm|pnpx|corepack)(-cli)?(\.[cm]?js)?$/;
 
 /** npm and the like, or whatever is before `heapgap run`: what it starts is on jemalloc. */
-function isLauncher(facts, { pid, label, allocator }) {
-  // A process is called by its program and its script.
-  if (LAUNCHERS.test(label.split(' ')[1] ?? '')) return true;
+function isLauncher(facts, { pid, name, label, allocator }) {
+  // By the title that npm gives itself, or by the script, which the label has behind the program.
+  const called = [name?.split(' ')[0], label.split(' ')[1]];
+  if (called.some((word) => LAUNCHERS.test(word ?? ''))) return true;
   if (allocator?.name === 'jemalloc') return false;
   return onJemalloc(facts).some((process) => parentsOf(facts, process).includes(pid));
 }
