@@ -313,6 +313,67 @@ test('with the line that doctor says, nothing is found any more', async () => {
 
 const RUN = [NODE, BIN, 'run', '--'];
 
+/** A library that is no allocator, by the name that the linker finds it by. */
+const OTHER = 'libm.so.6';
+
+describe('LD_PRELOAD mended: the bad entry goes, what else there is stays', {
+  concurrency: 2,
+}, () => {
+  const FILES = {
+    missing: () => '/usr/lib/nowhere/libjemalloc.so.2',
+    'of another architecture': faulty.otherArchitecture,
+    'a text file': faulty.textFile,
+    'for musl': (t) => faulty.linkedToMusl(t, { loadable: true }),
+    'in a folder with a space': faulty.spacedPath,
+    'without malloc': faulty.withoutMalloc,
+  };
+  for (const [name, make] of Object.entries(FILES)) {
+    test(name, async (t) => {
+      const env = { LD_PRELOAD: `${make(t)}:${OTHER}`, MALLOC_CONF: conf('') };
+      const ill = await examined([], { env });
+      assert.equal(ill.findings[0].severity, 'error');
+      const lines = linesOf(ill);
+      assert.equal(lines[0], `ENV LD_PRELOAD=${OTHER}`);
+      assert.match(lines.at(-1), new RegExp(`^ENV LD_PRELOAD=/usr/lib/.*:${OTHER}$`));
+      const mended = { ...env, LD_PRELOAD: OTHER };
+      const words = [BIN, 'run', '--', NODE, BIN, 'doctor', '--json'];
+      const { stdout } = await finished(NODE, words, { env: mended });
+      assert.deepEqual(JSON.parse(stdout).findings, []);
+    });
+  }
+
+  test('no allocator, beside a jemalloc that serves: a warning, and nothing to install', async () => {
+    const env = underJemalloc();
+    const LD_PRELOAD = `${SHIPPED}:/opt/nowhere/libapm.so:${OTHER}`;
+    const ill = await examined([], { env: { ...env, LD_PRELOAD } });
+    const [{ severity }] = ill.findings;
+    const mended = `${SHIPPED}:${OTHER}`;
+    assert.equal(severity, 'warning');
+    assert.deepEqual(linesOf(ill), [
+      `ENV LD_PRELOAD=${mended}`,
+      '# or install what is named: /opt/nowhere/libapm.so',
+    ]);
+    const healthy = await examined([], { env: { ...env, LD_PRELOAD: mended } });
+    assert.deepEqual(healthy.findings, []);
+  });
+
+  test('two allocators: the one that is meant stays', async (t) => {
+    const libraries = preload(t, 'mimalloc', 'jemalloc 5.3.1');
+    if (libraries === null) return;
+    const LD_PRELOAD = `${libraries}:${OTHER}`;
+    for (const [pairs, kept] of [
+      [{}, LIBRARIES.mimalloc],
+      [{ MALLOC_CONF: conf('') }, SHIPPED],
+    ]) {
+      const lines = linesOf(await examined([], { env: { ...pairs, LD_PRELOAD } }));
+      const mended = `${kept}:${OTHER}`;
+      assert.ok(lines.includes(`ENV LD_PRELOAD=${mended}`), `${lines}`);
+      const healthy = await examined([], { env: { ...pairs, LD_PRELOAD: mended } });
+      assert.deepEqual(healthy.findings, []);
+    }
+  });
+});
+
 describe('a service under heapgap run', () => {
   for (const name of ['environment', 'command']) {
     test(`${name}: one line, status 0`, async () => {
@@ -496,6 +557,19 @@ test('secure-execution: Node.js with a file capability', async (t) => {
   assert.ok(found.fix[0].lines.includes(`RUN setcap -r ${node}`));
 });
 
+test('secure-execution: set-user-ID, which chmod takes away', async (t) => {
+  const node = faulty.setUserIdNode(t);
+  if (node === null) return;
+  const other = ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups'];
+  const pairs = Object.entries(underJemalloc()).map(([name, value]) => `${name}=${value}`);
+  const command = ['--', ...other, 'env', ...pairs, node, '-e', WAIT];
+  const ill = await examined(command);
+  const found = ill.findings.find(({ code }) => code === 'secure-execution');
+  const line = found.fix[0].lines.find((each) => each.startsWith('RUN chmod'));
+  execFileSync('/bin/sh', ['-c', line.replace('RUN ', '')]);
+  assert.deepEqual((await examined(command)).findings, []);
+});
+
 test('heap-headroom: a heap larger than the container', async (t) => {
   const cgroup = makeCgroup(t, 512 * 2 ** 20);
   if (cgroup === null) return;
@@ -545,6 +619,37 @@ test('etc-malloc-conf: a link in the mount namespace of the process', async (t) 
     ['etc-malloc-conf'],
   );
   assert.match(findings[0].summary, /^\/etc\/malloc\.conf sets narenas:3, /);
+});
+
+test('a fault in /etc/malloc.conf is mended there', async (t) => {
+  const folder = faulty.makeFolder(t);
+  const script = `
+    cp -a /etc/ld.so.cache /etc/os-release "$0/" 2>/dev/null; ln -sfn narena:3 "$0/malloc.conf"
+    mount --bind "$0" /etc && eval "$1" && shift && exec "$@"`;
+  const inside = [...PRIVATE_MOUNTS, 'sh', '-c', script, folder];
+  try {
+    requireMounts(folder);
+  } catch {
+    return faulty.lacks(t, 'mount namespaces');
+  }
+  const examinedAfter = async (line) => {
+    const [file, ...args] = [...inside, line, NODE, BIN, 'doctor', '--json'];
+    return JSON.parse((await finished(file, args, { env: underJemalloc() })).stdout);
+  };
+  const ill = await examinedAfter(':');
+  const found = ill.findings.find(({ code }) => code === 'conf-unknown');
+  assert.match(found.summary, /^\/etc\/malloc\.conf has narena:3, /);
+  const [line] = found.fix[0].lines;
+  assert.equal(line, "RUN ln -sfn 'narenas:3' /etc/malloc.conf");
+  const { findings, processes } = await examinedAfter(line.replace('RUN ', ''));
+  assert.equal(processes[0].options.narenas, 3);
+  assert.deepEqual(
+    findings.map(({ code }) => code),
+    ['etc-malloc-conf'],
+    'it is still there, and in force',
+  );
+  const [removal] = findings[0].fix[0].lines;
+  assert.deepEqual((await examinedAfter(removal.replace('RUN ', ''))).findings, []);
 });
 
 test('files, and the distribution, are those of the root that the process has', async (t) => {

@@ -43,14 +43,14 @@ const OWN = [
 ];
 
 /** Puts the service on jemalloc: heapgap's, or the distribution's own. */
-function jemallocLines(platform) {
+function jemallocLines(platform, others) {
   const file = libraryPath(platform);
   return [
     ...OWN,
     runLine(platform),
     "# or, with the distribution's own jemalloc:",
     ...INSTALL[platform.distribution](file),
-    `ENV LD_PRELOAD=${file}`,
+    preloadLine([file, ...others]),
   ];
 }
 
@@ -73,7 +73,16 @@ function withFallback(fixes) {
   return [...fixes, { distribution: 'any', arch: 'any', applies: true, lines }];
 }
 
-const useJemalloc = (host) => withFallback(perPlatform(host, jemallocLines));
+/** `others` are libraries of LD_PRELOAD to keep; `first` are lines before all. */
+function useJemalloc(host, { first = [], others = [] } = {}) {
+  const fixes = perPlatform(host, (platform) => jemallocLines(platform, others));
+  return withFallback(fixes).map((fix) => ({ ...fix, lines: [...first, ...fix.lines] }));
+}
+
+function preloadLine(entries) {
+  const line = envLine('LD_PRELOAD', entries.join(':'));
+  return line ?? `# in LD_PRELOAD, keep: ${entries.map(namable).join(':')}`;
+}
 
 /** Puts `text` where it is read from. */
 function confFix(source, text) {
@@ -123,4 +132,13 @@ function withMends(findings) {
   );
 }
 
-module.exports = { envLine, everywhere, mend, mendPair, namable, useJemalloc, withMends };
+module.exports = {
+  envLine,
+  everywhere,
+  mend,
+  mendPair,
+  namable,
+  preloadLine,
+  useJemalloc,
+  withMends,
+};

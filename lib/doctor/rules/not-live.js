@@ -3,11 +3,13 @@
 const { useJemalloc } = require('../fixes.js');
 const sentences = require('../sentences.js');
 const {
+  isForeign,
   isJemalloc,
   isLauncher,
   isTakenOff,
   nodeProcesses,
   originOf,
+  preloadFix,
   preloadsAllocator,
   seen,
 } = require('./shared.js');
@@ -21,12 +23,6 @@ function isExplained(process) {
     wanted.length > 0 &&
     wanted.every((entry) => entry.problem !== null || isForeign(process, entry))
   );
-}
-
-function isForeign({ executable }, { elf }) {
-  if (!executable || !elf) return false;
-  const otherLibc = elf.libc && executable.libc && elf.libc !== executable.libc;
-  return otherLibc || elf.machine !== executable.machine || elf.bits !== executable.bits;
 }
 
 function check(facts) {
@@ -49,31 +45,28 @@ function unanswered(facts, process, preloaded) {
   const why = bringsNone
     ? `${bringsNone.entry} exports no malloc`
     : 'the variable may have been set after the process started, or the program is linked statically';
-  return finding(facts, 'error', {
+  return finding('error', {
     summary: sentences.notLive(process.allocator.name, why),
     evidence: [
       seen(process, 'LD_PRELOAD', process.environment.LD_PRELOAD),
       ...process.allocator.evidence.map((line) => seen(process, 'allocator', line)),
     ],
+    fix: preloadFix(facts, process, preloaded[0]),
   });
 }
 
 /** Options for an allocator that nothing loads. */
 function unread(facts, process) {
-  return finding(facts, isTakenOff(facts, process) ? 'info' : 'warning', {
+  return finding(isTakenOff(facts, process) ? 'info' : 'warning', {
     summary: sentences.confUnread(process.allocator.name),
     evidence: [
       seen(process, 'MALLOC_CONF', process.environment.MALLOC_CONF),
       seen(process, 'LD_PRELOAD', process.environment.LD_PRELOAD ?? '(not set)'),
     ],
+    fix: useJemalloc(facts.host),
   });
 }
 
-const finding = (facts, severity, rest) => ({
-  code: 'not-live',
-  severity,
-  ...rest,
-  fix: useJemalloc(facts.host),
-});
+const finding = (severity, rest) => ({ code: 'not-live', severity, ...rest });
 
 module.exports = { codes: ['not-live'], check };

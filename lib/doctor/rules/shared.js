@@ -2,6 +2,7 @@
 // What several rules ask of the facts.
 
 const { confSources } = require('../conf.js');
+const { everywhere, namable, preloadLine, useJemalloc } = require('../fixes.js');
 const { instead } = require('../sentences.js');
 
 /** The Node.js processes that were seen. */
@@ -64,6 +65,38 @@ function judged({ optionsFrom }) {
   return { pid: null, source: 'judged by', value };
 }
 
+function isForeign({ executable }, { elf }) {
+  if (!executable || !elf) return false;
+  const otherLibc = elf.libc && executable.libc && elf.libc !== executable.libc;
+  return otherLibc || elf.machine !== executable.machine || elf.bits !== executable.bits;
+}
+
+const UNUSABLE = ['missing', 'not-a-library', 'spaces'];
+
+/** What the linker makes nothing of, or what calls itself an allocator and brings no malloc. */
+const isUnusable = (subject, entry) =>
+  UNUSABLE.includes(entry.problem) ||
+  isForeign(subject, entry) ||
+  (entry.allocator && entry.malloc === false);
+
+/** An entry of LD_PRELOAD that does no good: an error where jemalloc was to be live and is not. */
+const severityOf = ({ allocator }, entry) =>
+  entry.allocator && allocator?.name !== 'jemalloc' ? 'error' : 'warning';
+
+/**
+ * LD_PRELOAD without the entries that are of no use, first of all: `heapgap run` keeps what is in it. Then
+ * jemalloc, where `entry` was to be an allocator and none is live.
+ */
+function preloadFix({ host }, subject, entry) {
+  const left = subject.preload.filter((each) => !isUnusable(subject, each));
+  const first = [preloadLine(left.map((each) => each.entry))];
+  if (severityOf(subject, entry) === 'error') {
+    const others = left.filter(({ allocator }) => !allocator).map((each) => each.entry);
+    return useJemalloc(host, { first, others });
+  }
+  return everywhere(...first, `# or install what is named: ${namable(entry.entry)}`);
+}
+
 const preloadsAllocator = ({ preload }) => preload.some(({ allocator }) => allocator);
 
 /** The nearest process above that had the variables, or the environment that was given. */
@@ -112,6 +145,7 @@ module.exports = {
   complaintOf,
   configured,
   insteadOf,
+  isForeign,
   isJemalloc,
   isLauncher,
   isTakenOff,
@@ -120,7 +154,9 @@ module.exports = {
   onJemalloc,
   originOf,
   pairsOf,
+  preloadFix,
   preloading,
   preloadsAllocator,
   seen,
+  severityOf,
 };

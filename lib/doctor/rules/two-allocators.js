@@ -1,8 +1,8 @@
 'use strict';
 
-const { everywhere, namable } = require('../fixes.js');
+const { everywhere, preloadLine } = require('../fixes.js');
 const sentences = require('../sentences.js');
-const { nodeProcesses, seen } = require('./shared.js');
+const { isJemalloc, nodeProcesses, seen } = require('./shared.js');
 
 /** One serves malloc; the other takes memory and threads, and its tools report nothing. */
 function check(facts) {
@@ -12,7 +12,6 @@ function check(facts) {
     const live = process.allocator;
     const serving = live?.library ?? live?.name ?? 'one of them';
     const how = process.proof === 'probe' ? 'proven by an allocation' : 'by its order';
-    const keep = mapped.find(({ file }) => file === live?.library) ?? mapped[0];
     return [
       {
         code: 'two-allocators',
@@ -25,10 +24,30 @@ function check(facts) {
           seen(process, 'LD_PRELOAD', process.environment?.LD_PRELOAD ?? '(not set)'),
           ...mapped.map(({ file }) => seen(process, 'maps', file)),
         ],
-        fix: everywhere(`ENV LD_PRELOAD=${namable(keep.file)}`),
+        fix: everywhere(preloadLine(oneOf(process, meant(process, mapped)))),
       },
     ];
   });
+}
+
+/** What serves; but who sets MALLOC_CONF means jemalloc. */
+function meant({ allocator, environment }, mapped) {
+  // The library may be known by a link to what is mapped.
+  const serving =
+    mapped.find(({ file }) => file === allocator?.library) ??
+    mapped.find((each) => each.allocator === allocator?.name) ??
+    mapped[0];
+  if (isJemalloc(serving) || !environment?.MALLOC_CONF) return serving;
+  return mapped.find(isJemalloc) ?? serving;
+}
+
+/** LD_PRELOAD with that allocator alone, first, and all else that is in it. */
+function oneOf({ preload }, { file, allocator }) {
+  const alike = preload.filter((each) => each.allocator === allocator);
+  // An entry may be a link to what is mapped.
+  const kept = alike.find((each) => each.file === file) ?? alike[0];
+  const others = preload.filter((each) => !each.allocator);
+  return [kept?.entry ?? file, ...others.map(({ entry }) => entry)];
 }
 
 module.exports = { codes: ['two-allocators'], check };
