@@ -63,7 +63,7 @@ function unread(facts, process) {
       seen(process, 'MALLOC_CONF', process.environment.MALLOC_CONF),
       seen(process, 'LD_PRELOAD', process.environment.LD_PRELOAD ?? '(not set)'),
     ],
-    fix: useJemalloc(facts.host),
+    fix: useJemalloc(facts.host, { others: process.preload.map(({ entry }) => entry) }),
   });
 }
 

@@ -79,9 +79,12 @@ const isUnusable = (subject, entry) =>
   isForeign(subject, entry) ||
   (entry.allocator && entry.malloc === false);
 
+/** By its name, or because it brings a malloc. */
+const isAllocator = ({ allocator, malloc }) => allocator !== null || malloc === true;
+
 /** An entry of LD_PRELOAD that does no good: an error where jemalloc was to be live and is not. */
 const severityOf = ({ allocator }, entry) =>
-  entry.allocator && allocator?.name !== 'jemalloc' ? 'error' : 'warning';
+  isAllocator(entry) && allocator?.name !== 'jemalloc' ? 'error' : 'warning';
 
 /**
  * LD_PRELOAD without the entries that are of no use, first of all: `heapgap run` keeps what is in it. Then
@@ -91,7 +94,7 @@ function preloadFix({ host }, subject, entry) {
   const left = subject.preload.filter((each) => !isUnusable(subject, each));
   const first = [preloadLine(left.map((each) => each.entry))];
   if (severityOf(subject, entry) === 'error') {
-    const others = left.filter(({ allocator }) => !allocator).map((each) => each.entry);
+    const others = left.filter((each) => !isAllocator(each)).map((each) => each.entry);
     return useJemalloc(host, { first, others });
   }
   return everywhere(...first, `# or install what is named: ${namable(entry.entry)}`);
@@ -145,6 +148,7 @@ module.exports = {
   complaintOf,
   configured,
   insteadOf,
+  isAllocator,
   isForeign,
   isJemalloc,
   isLauncher,

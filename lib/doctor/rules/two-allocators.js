@@ -2,7 +2,7 @@
 
 const { everywhere, preloadLine } = require('../fixes.js');
 const sentences = require('../sentences.js');
-const { isJemalloc, nodeProcesses, seen } = require('./shared.js');
+const { isAllocator, isJemalloc, nodeProcesses, seen } = require('./shared.js');
 
 /** One serves malloc; the other takes memory and threads, and its tools report nothing. */
 function check(facts) {
@@ -46,7 +46,7 @@ function oneOf({ preload }, { file, allocator }) {
   const alike = preload.filter((each) => each.allocator === allocator);
   // An entry may be a link to what is mapped.
   const kept = alike.find((each) => each.file === file) ?? alike[0];
-  const others = preload.filter((each) => !each.allocator);
+  const others = preload.filter((each) => !isAllocator(each));
   return [kept?.entry ?? file, ...others.map(({ entry }) => entry)];
 }
 
