@@ -593,6 +593,23 @@ test('heap-headroom: a heap larger than the container', async (t) => {
   assert.deepEqual(JSON.parse(fitting.stdout).findings, [], `with the advised ${advised}`);
 });
 
+test('heap-headroom: npm in front of a service that fits', async (t) => {
+  const cgroup = makeCgroup(t, 256 * 2 ** 20);
+  if (cgroup === null) return;
+  const cwd = faulty.makeFolder(t);
+  const start = `${NODE} --max-old-space-size=130 server.js`;
+  fs.writeFileSync(path.join(cwd, 'package.json'), JSON.stringify({ scripts: { start } }));
+  fs.writeFileSync(path.join(cwd, 'server.js'), WAIT);
+  const words = [NODE, BIN, 'doctor', '--json', '--', 'npm', 'start'];
+  const { stdout, stderr } = await finished('/bin/sh', inCgroup(cgroup, words), {
+    cwd,
+    env: underJemalloc(),
+  });
+  const { findings, processes } = JSON.parse(stdout || stderr);
+  assert.ok(processes.length >= 2, 'npm is a Node.js process too');
+  assert.deepEqual(findings, []);
+});
+
 /** What is mounted in there, this namespace never sees, nor what removes the test's folder. */
 const PRIVATE_MOUNTS = ['unshare', '--mount', '--propagation', 'private'];
 

@@ -9,6 +9,7 @@ const {
   isTakenOff,
   nodeProcesses,
   originOf,
+  otherLibraries,
   preloadFix,
   preloadsAllocator,
   seen,
@@ -63,7 +64,7 @@ function unread(facts, process) {
       seen(process, 'MALLOC_CONF', process.environment.MALLOC_CONF),
       seen(process, 'LD_PRELOAD', process.environment.LD_PRELOAD ?? '(not set)'),
     ],
-    fix: useJemalloc(facts.host, { others: process.preload.map(({ entry }) => entry) }),
+    fix: useJemalloc(facts.host, { others: otherLibraries(process) }),
   });
 }
 

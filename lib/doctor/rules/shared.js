@@ -86,6 +86,12 @@ const isAllocator = ({ allocator, malloc }) => allocator !== null || malloc === 
 const severityOf = ({ allocator }, entry) =>
   isAllocator(entry) && allocator?.name !== 'jemalloc' ? 'error' : 'warning';
 
+/** What stays in LD_PRELOAD beside an allocator. */
+const otherLibraries = (subject) =>
+  subject.preload
+    .filter((each) => !isAllocator(each) && !isUnusable(subject, each))
+    .map(({ entry }) => entry);
+
 /**
  * LD_PRELOAD without the entries that are of no use, first of all: `heapgap run` keeps what is in it. Then
  * jemalloc, where `entry` was to be an allocator and none is live.
@@ -94,8 +100,7 @@ function preloadFix({ host }, subject, entry) {
   const left = subject.preload.filter((each) => !isUnusable(subject, each));
   const first = [preloadLine(left.map((each) => each.entry))];
   if (severityOf(subject, entry) === 'error') {
-    const others = left.filter((each) => !isAllocator(each)).map((each) => each.entry);
-    return useJemalloc(host, { first, others });
+    return useJemalloc(host, { first, others: otherLibraries(subject) });
   }
   return everywhere(...first, `# or install what is named: ${namable(entry.entry)}`);
 }
@@ -148,7 +153,6 @@ module.exports = {
   complaintOf,
   configured,
   insteadOf,
-  isAllocator,
   isForeign,
   isJemalloc,
   isLauncher,
@@ -157,6 +161,7 @@ module.exports = {
   nodeProcesses,
   onJemalloc,
   originOf,
+  otherLibraries,
   pairsOf,
   preloadFix,
   preloading,

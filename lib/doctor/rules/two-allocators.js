@@ -2,7 +2,7 @@
 
 const { everywhere, preloadLine } = require('../fixes.js');
 const sentences = require('../sentences.js');
-const { isAllocator, isJemalloc, nodeProcesses, seen } = require('./shared.js');
+const { isJemalloc, nodeProcesses, otherLibraries, seen } = require('./shared.js');
 
 /** One serves malloc; the other takes memory and threads, and its tools report nothing. */
 function check(facts) {
@@ -42,12 +42,11 @@ function meant({ allocator, environment }, mapped) {
 }
 
 /** LD_PRELOAD with that allocator alone, first, and all else that is in it. */
-function oneOf({ preload }, { file, allocator }) {
-  const alike = preload.filter((each) => each.allocator === allocator);
+function oneOf(process, { file, allocator }) {
+  const alike = process.preload.filter((each) => each.allocator === allocator);
   // An entry may be a link to what is mapped.
   const kept = alike.find((each) => each.file === file) ?? alike[0];
-  const others = preload.filter((each) => !isAllocator(each));
-  return [kept?.entry ?? file, ...others.map(({ entry }) => entry)];
+  return [kept?.entry ?? file, ...otherLibraries(process)];
 }
 
 module.exports = { codes: ['two-allocators'], check };
