@@ -265,7 +265,7 @@ const linesOf = ({ findings }) => [
 ];
 
 for (const pairs of [
-  'background_thread=true,narenas:2',
+  'narenas=2,background_thread:true',
   'background_thread:true; narenas:2 ;',
   'background_thread:true narenas:2',
   'background_thread:true, narenas : 2,',
@@ -285,7 +285,7 @@ for (const pairs of [
 test("a second jemalloc's complaints, and confirm_conf, are not of the one that serves", async (t) => {
   const libraries = preload(t, 'jemalloc 5.3.1', 'jemalloc 5.3.0');
   if (libraries === null) return;
-  const pairs = conf('cache_oblivious:false,san_guard_small:0');
+  const pairs = conf('cache_oblivious:false,tcache_ncached_max:1-8:2');
   const env = { LD_PRELOAD: libraries, MALLOC_CONF: pairs };
   const { findings } = await examined([], { env });
   assert.deepEqual(
