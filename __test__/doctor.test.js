@@ -593,6 +593,28 @@ test('heap-headroom: a heap larger than the container', async (t) => {
   assert.deepEqual(JSON.parse(fitting.stdout).findings, [], `with the advised ${advised}`);
 });
 
+test('heap-headroom: a cluster whose workers fit one by one', async (t) => {
+  const cgroup = makeCgroup(t, 1024 * 2 ** 20);
+  if (cgroup === null) return;
+  const script = path.join(faulty.makeFolder(t), 'server.js');
+  const cluster = `
+    const cluster = require('node:cluster');
+    if (cluster.isPrimary) for (let i = 0; i < 3; i += 1) cluster.fork();
+    setInterval(() => {}, 9e4);`;
+  fs.writeFileSync(script, cluster);
+  const run = async (flag) => {
+    const words = [NODE, BIN, 'doctor', '--json', '--', NODE, flag, script];
+    const env = underJemalloc();
+    const { stdout } = await finished('/bin/sh', inCgroup(cgroup, words), { env });
+    return JSON.parse(stdout).findings;
+  };
+  const [finding, ...more] = await run('--max-old-space-size=200');
+  assert.deepEqual([finding.code, finding.severity, more], ['heap-headroom', 'warning', []]);
+  assert.match(finding.summary, /^in each of 4 processes V8 may grow/);
+  const advised = /--max-old-space-size=\d+/.exec(finding.fix[0].lines[0])[0];
+  assert.deepEqual(await run(advised), [], advised);
+});
+
 test('heap-headroom: npm in front of a service that fits', async (t) => {
   const cgroup = makeCgroup(t, 256 * 2 ** 20);
   if (cgroup === null) return;
