@@ -106,6 +106,20 @@ describe('rules', () => {
     assert.deepEqual(codesOf(makeFacts({ host, processes: [overriding] })), []);
   });
 
+  test('decay-disabled: the line removes the pair, or outdoes /etc/malloc.conf', () => {
+    const options = { ...OPTIONS, dirty_decay_ms: -1 };
+    const lineOf = (MALLOC_CONF, etcMallocConf = null) => {
+      const processes = [makeProcess({ options, environment: { MALLOC_CONF } })];
+      const findings = judge(makeFacts({ host: { etcMallocConf }, processes }));
+      return findings.find(({ code }) => code === 'decay-disabled').fix[0].lines[0];
+    };
+    const text = 'dirty_decay_ms:-1';
+    assert.equal(lineOf(`narenas:8,${text}`), 'ENV MALLOC_CONF=narenas:8');
+    const outdone = 'ENV MALLOC_CONF=narenas:8,dirty_decay_ms:10000';
+    assert.equal(lineOf('narenas:8', text), outdone);
+    assert.equal(lineOf(`narenas:8,${text}`, text), outdone);
+  });
+
   test('narenas-high: by the CPUs of the container, not of the machine', () => {
     const with256 = [makeProcess({ options: { ...OPTIONS, narenas: 256 } })];
     const quota = { ...CONTAINER, cpus: 1, cpuQuota: 0.5, hostCpus: 64 };
@@ -249,6 +263,25 @@ describe('rules', () => {
     }
     assert.equal(files.length, RULES.length + 1, 'every rule is in the list, and shared.js');
   });
+});
+
+test('a relative path is made absolute among what is of use', () => {
+  const entries = ['./a.so', '/no/libjemalloc.so.2', '/b.so'];
+  const [relative, missing, other] = entries.map((entry) => ({
+    entry,
+    file: entry.replace('./', '/srv/'),
+    allocator: entry.includes('jemalloc') ? 'jemalloc' : null,
+    elf: null,
+    malloc: null,
+    problem: null,
+    detail: null,
+  }));
+  const preload = [relative, { ...missing, problem: 'missing' }, other];
+  const environment = { LD_PRELOAD: entries.join(':') };
+  const findings = judge(makeFacts({ processes: [makeProcess({ preload, environment })] }));
+  const lines = new Map(findings.map(({ code, fix }) => [code, fix[0].lines[0]]));
+  assert.equal(lines.get('preload-path'), 'ENV LD_PRELOAD=/srv/a.so:/b.so');
+  assert.equal(lines.get('preload-missing'), 'ENV LD_PRELOAD=./a.so:/b.so');
 });
 
 describe('heap-headroom', () => {

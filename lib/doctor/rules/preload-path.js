@@ -1,7 +1,7 @@
 'use strict';
 
 const { everywhere, preloadLine } = require('../fixes.js');
-const { preloadFix, preloading, seen, severityOf } = require('./shared.js');
+const { preloadFix, preloading, seen, severityOf, usable } = require('./shared.js');
 
 /** ld.so(8): the list is separated by spaces or colons, and nothing escapes them. */
 function spaces(facts, subject, each) {
@@ -17,7 +17,7 @@ function spaces(facts, subject, each) {
 
 function relative(subject, { entry, file }) {
   const absolute = file ?? `/absolute/path/of/${entry}`;
-  const entries = subject.preload.map((each) => (each.entry === entry ? absolute : each.entry));
+  const entries = usable(subject).map((each) => (each.entry === entry ? absolute : each.entry));
   return {
     code: 'preload-path',
     severity: 'warning',

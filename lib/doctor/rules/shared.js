@@ -86,10 +86,13 @@ const isAllocator = ({ allocator, malloc }) => allocator !== null || malloc === 
 const severityOf = ({ allocator }, entry) =>
   isAllocator(entry) && allocator?.name !== 'jemalloc' ? 'error' : 'warning';
 
+/** The entries of LD_PRELOAD that do some good. */
+const usable = (subject) => subject.preload.filter((each) => !isUnusable(subject, each));
+
 /** What stays in LD_PRELOAD beside an allocator. */
 const otherLibraries = (subject) =>
-  subject.preload
-    .filter((each) => !isAllocator(each) && !isUnusable(subject, each))
+  usable(subject)
+    .filter((each) => !isAllocator(each))
     .map(({ entry }) => entry);
 
 /**
@@ -97,8 +100,7 @@ const otherLibraries = (subject) =>
  * jemalloc, where `entry` was to be an allocator and none is live.
  */
 function preloadFix({ host }, subject, entry) {
-  const left = subject.preload.filter((each) => !isUnusable(subject, each));
-  const first = [preloadLine(left.map((each) => each.entry))];
+  const first = [preloadLine(usable(subject).map((each) => each.entry))];
   if (severityOf(subject, entry) === 'error') {
     return useJemalloc(host, { first, others: otherLibraries(subject) });
   }
@@ -168,4 +170,5 @@ module.exports = {
   preloadsAllocator,
   seen,
   severityOf,
+  usable,
 };
