@@ -593,6 +593,29 @@ test('heap-headroom: a heap larger than the container', async (t) => {
   assert.deepEqual(JSON.parse(fitting.stdout).findings, [], `with the advised ${advised}`);
 });
 
+test('heap-headroom: the line keeps what else is in NODE_OPTIONS', async (t) => {
+  const cgroup = makeCgroup(t, 512 * 2 ** 20);
+  if (cgroup === null) return;
+  const folder = path.join(faulty.makeFolder(t), 'my app');
+  fs.mkdirSync(folder);
+  const own = `--require "${folder}/a.js"`;
+  fs.writeFileSync(path.join(folder, 'a.js'), '');
+  const run = async (line) => {
+    // What Docker makes of such a line, a shell makes of it too.
+    const script = `export ${line.replace('ENV ', '')} && exec "$@"`;
+    const words = ['sh', '-c', script, 'sh', NODE, BIN, 'doctor', '--json'];
+    const env = underJemalloc();
+    const { stdout, stderr } = await finished('/bin/sh', inCgroup(cgroup, words), { env });
+    assert.notEqual(stdout, '', stderr);
+    return JSON.parse(stdout).findings;
+  };
+  const [{ code, fix }] = await run(`NODE_OPTIONS='${own} --max-old-space-size=500'`);
+  assert.equal(code, 'heap-headroom');
+  const [line] = fix[0].lines;
+  assert.equal(line, `ENV NODE_OPTIONS='${own} --max-old-space-size=364'`);
+  assert.deepEqual(await run(line), []);
+});
+
 test('heap-headroom: a cluster whose workers fit one by one', async (t) => {
   const cgroup = makeCgroup(t, 1024 * 2 ** 20);
   if (cgroup === null) return;
