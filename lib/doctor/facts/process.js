@@ -101,8 +101,7 @@ async function readStatus(file) {
   const field = (name) => new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(text)?.[1];
   const mask = (field('Cpus_allowed') ?? '').replaceAll(',', '');
   const bits = [...mask].reduce((sum, digit) => sum + (COUNTS[digit] ?? 0), 0);
-  const peakRss = Number.parseInt(field('VmHWM'), 10) * 1024 || null;
-  return { affinity: bits || null, thpEnabled: field('THP_enabled') !== '0', peakRss };
+  return { affinity: bits || null, thpEnabled: field('THP_enabled') !== '0' };
 }
 
 const COUNTS = Object.fromEntries(
@@ -187,6 +186,12 @@ function describeMapped(root, files) {
   });
 }
 
+/** In bytes, the most that the process has had resident so far; no kernel thread has it. */
+async function readPeakRss(file) {
+  const [, size] = /^VmHWM:\s*(\d+) kB$/m.exec(await fs.readFile(file, 'latin1')) ?? [];
+  return size === undefined ? null : size * 1024;
+}
+
 /**
  * All that is known of `pid`, or `null` when it is gone. `denied` names what only its user or root may
  * read.
@@ -207,6 +212,7 @@ async function readProcess(proc, pid) {
   const executable = readExecutable(`${folder}/exe`);
   const bits = executable?.bits ?? 64;
   const secure = await of('auxv', () => readSecure(`${folder}/auxv`, bits));
+  const peakRss = await of('status', () => readPeakRss(`${folder}/status`));
   const argv = (command ?? '').split('\0').slice(0, -1);
   const root = `${folder}/root`;
   const preload = environment ? readPreload(environment, { root, cwd }) : [];
@@ -231,10 +237,10 @@ async function readProcess(proc, pid) {
     options: null,
     optionsFrom: null,
     heapLimit: null,
+    peakRss,
     backgroundThreads: threads,
     affinity: status?.affinity ?? null,
     thpEnabled: status?.thpEnabled ?? true,
-    peakRss: status?.peakRss ?? null,
     denied,
   };
 }
