@@ -106,6 +106,20 @@ describe('rules', () => {
     assert.deepEqual(codesOf(makeFacts({ host, processes: [overriding] })), []);
   });
 
+  test('decay-disabled: the line removes the pair, or outdoes /etc/malloc.conf', () => {
+    const options = { ...OPTIONS, dirty_decay_ms: -1 };
+    const lineOf = (MALLOC_CONF, etcMallocConf = null) => {
+      const processes = [makeProcess({ options, environment: { MALLOC_CONF } })];
+      const findings = judge(makeFacts({ host: { etcMallocConf }, processes }));
+      return findings.find(({ code }) => code === 'decay-disabled').fix[0].lines[0];
+    };
+    const text = 'dirty_decay_ms:-1';
+    assert.equal(lineOf(`narenas:8,${text}`), 'ENV MALLOC_CONF=narenas:8');
+    const outdone = 'ENV MALLOC_CONF=narenas:8,dirty_decay_ms:10000';
+    assert.equal(lineOf('narenas:8', text), outdone);
+    assert.equal(lineOf(`narenas:8,${text}`, text), outdone);
+  });
+
   test('narenas-high: by the CPUs of the container, not of the machine', () => {
     const with256 = [makeProcess({ options: { ...OPTIONS, narenas: 256 } })];
     const quota = { ...CONTAINER, cpus: 1, cpuQuota: 0.5, hostCpus: 64 };
@@ -116,6 +130,18 @@ describe('rules', () => {
     assert.deepEqual(codesOf(makeFacts({ host: { container: large }, processes: with256 })), []);
     const unknown = { ...CONTAINER, cpus: null };
     assert.deepEqual(codesOf(makeFacts({ host: { container: unknown }, processes: with256 })), []);
+  });
+
+  test('narenas-high: more than eight a CPU', () => {
+    const container = { ...CONTAINER, cpus: 2 };
+    const codes = (narenas) =>
+      codesOf(
+        makeFacts({
+          host: { container },
+          processes: [makeProcess({ options: { ...OPTIONS, narenas } })],
+        }),
+      );
+    assert.deepEqual([codes(16), codes(17)], [[], ['narenas-high']]);
   });
 
   test('addon-missing: the reason of the loader', () => {
@@ -239,6 +265,128 @@ describe('rules', () => {
   });
 });
 
+test('a relative path is made absolute among what is of use', () => {
+  const entries = ['./a.so', '/no/libjemalloc.so.2', '/b.so'];
+  const [relative, missing, other] = entries.map((entry) => ({
+    entry,
+    file: entry.replace('./', '/srv/'),
+    allocator: entry.includes('jemalloc') ? 'jemalloc' : null,
+    elf: null,
+    malloc: null,
+    problem: null,
+    detail: null,
+  }));
+  const preload = [relative, { ...missing, problem: 'missing' }, other];
+  const environment = { LD_PRELOAD: entries.join(':') };
+  const findings = judge(makeFacts({ processes: [makeProcess({ preload, environment })] }));
+  const lines = new Map(findings.map(({ code, fix }) => [code, fix[0].lines[0]]));
+  assert.equal(lines.get('preload-path'), 'ENV LD_PRELOAD=/srv/a.so:/b.so');
+  assert.equal(lines.get('preload-missing'), 'ENV LD_PRELOAD=./a.so:/b.so');
+});
+
+describe('heap-headroom', () => {
+  const MIB = 2 ** 20;
+  const headroom = (limitMb, ...processes) => {
+    const container = { ...CONTAINER, memoryLimit: limitMb * MIB };
+    const facts = makeFacts({ host: { container }, processes: processes.map(makeProcess) });
+    return judge(facts).map(({ severity, summary, fix }) => [severity, summary, fix[0].lines[0]]);
+  };
+  const fitting = { pid: 8, ppid: 7, label: 'node server.js', heapLimit: 131 * MIB };
+  const large = { pid: 7, heapLimit: 259 * MIB };
+  const glibc = { ...makeProcess().allocator, name: 'glibc' };
+
+  test('npm and the like are not the service', () => {
+    for (const own of [
+      { label: 'node npm-cli.js' },
+      { label: 'node npx' },
+      { label: 'node yarn.js' },
+      { label: 'node pnpm.cjs' },
+      { label: 'node corepack.js' },
+      { label: 'node', name: 'npm start' },
+      { label: 'node anything.js', allocator: glibc },
+    ]) {
+      assert.deepEqual(headroom(256, { ...large, ...own }, fitting), [], own.label);
+    }
+    assert.equal(headroom(256, { ...large, label: 'node my-npm.js' }, fitting).length, 1);
+    const [finding] = headroom(256, { ...large, label: 'node npm' }, { ...fitting, ...large });
+    assert.equal(finding[0], 'error', 'but the service is');
+  });
+
+  test('the same script several times: by the sum', () => {
+    const workers = [7, 8, 9].map((pid) => ({ pid, ppid: 7, heapLimit: 259 * MIB }));
+    const [[severity, summary, line]] = headroom(1000, ...workers);
+    assert.equal(severity, 'warning');
+    assert.match(summary, /^in each of 3 processes V8 may grow its heap to 259 MB/);
+    assert.equal(line, 'ENV NODE_OPTIONS=--max-old-space-size=170');
+    const mended = workers.map((each) => ({ ...each, heapLimit: 173 * MIB }));
+    assert.deepEqual(headroom(1000, ...mended), []);
+    const different = workers.map((each) => ({ ...each, label: `node ${each.pid}.js` }));
+    assert.deepEqual(headroom(1000, ...different), [], 'they may not run together');
+    const [[worse]] = headroom(300, ...workers);
+    assert.equal(worse, 'error', 'one of them would do');
+  });
+
+  test('beside the heap: measured, bounded by the peak of RSS, or assumed', () => {
+    const heapLimit = 300 * MIB;
+    const summaryOf = (own) => headroom(512, { heapLimit, ...own })[0]?.[1];
+    assert.equal(summaryOf({}), undefined);
+    assert.equal(summaryOf({ peakRss: 50 * MIB }), undefined, 'it may have just started');
+    assert.match(summaryOf({ peakRss: 505 * MIB }), /the process needs about 205 MB beside it/);
+    assert.match(summaryOf({ beside: 250 * MIB }), /the process needs about 250 MB beside it/);
+    assert.equal(summaryOf({ beside: 60 * MIB, heapLimit: 400 * MIB }), undefined);
+    assert.match(summaryOf({ heapLimit: 400 * MIB }), /96 MB are assumed beside it/);
+  });
+
+  const PROBE = '--require "/my \\"app\\"/heapgap/lib/doctor/probe.js"';
+  const NODE_OPTIONS = [
+    ['', 'ENV NODE_OPTIONS=--max-old-space-size=134'],
+    ['-r ./a.js', 'ENV NODE_OPTIONS="-r ./a.js --max-old-space-size=134"'],
+    ['--max_old_space_size=500 -r ./a.js', 'ENV NODE_OPTIONS="--max_old_space_size=134 -r ./a.js"'],
+    [
+      '--require "/srv/my app/a.js" --max-old-space-size=500',
+      `ENV NODE_OPTIONS='--require "/srv/my app/a.js" --max-old-space-size=134'`,
+    ],
+    ['"--max-old-space-size=500"', `ENV NODE_OPTIONS='"--max-old-space-size=134"'`],
+    ['--require "/it\'s/a.js"', '# in NODE_OPTIONS, set: --max-old-space-size=134'],
+    ['-r $HOME/a.js', '# in NODE_OPTIONS, set: --max-old-space-size=134'],
+    [`-r /${'a'.repeat(400)}`, '# in NODE_OPTIONS, set: --max-old-space-size=134'],
+    [PROBE, 'ENV NODE_OPTIONS=--max-old-space-size=134'],
+    [`-r ./a.js ${PROBE} -r b`, 'ENV NODE_OPTIONS="-r ./a.js -r b --max-old-space-size=134"'],
+  ];
+  for (const [text, line] of NODE_OPTIONS) {
+    test(`NODE_OPTIONS=${text.slice(0, 80)}`, () => {
+      const environment = { NODE_OPTIONS: text };
+      assert.equal(headroom(256, { ...large, environment })[0][2], line);
+    });
+  }
+});
+
+describe('beside a service on jemalloc', () => {
+  const glibc = { name: 'glibc', version: null, library: null, evidence: [] };
+  const options = { options: null, optionsFrom: null };
+  const helper = { ...options, allocator: glibc, environment: { MALLOC_CONF: 'narenas:8' } };
+  const service = makeProcess({ pid: 8, ppid: 7, environment: { MALLOC_CONF: 'narenas:8' } });
+
+  test('what starts it has no finding', () => {
+    const launcher = makeProcess({ ...helper, pid: 7, label: 'node start.js' });
+    assert.deepEqual(codesOf(makeFacts({ processes: [launcher, service] })), []);
+    assert.deepEqual(codesOf(makeFacts({ processes: [launcher] })), ['not-live']);
+  });
+
+  test('a helper that was taken off it is a remark', () => {
+    const below = makeProcess({ ...helper, pid: 9, ppid: 8, label: 'node helper.js' });
+    const [finding, ...more] = judge(makeFacts({ processes: [service, below] }));
+    assert.deepEqual([finding.code, finding.severity, more], ['not-live', 'info', []]);
+    const preload = [{ entry: SHIPPED, file: SHIPPED, allocator: 'jemalloc', problem: null }];
+    const above = { ...service, preload };
+    const [lost, ...rest] = judge(makeFacts({ processes: [above, below] }));
+    assert.deepEqual([lost.code, lost.severity, rest], ['environment-lost', 'info', []]);
+    const bare = { ...below, environment: {} };
+    const severities = judge(makeFacts({ processes: [above, bare] })).map((each) => each.severity);
+    assert.deepEqual(severities, ['error'], 'all was lost');
+  });
+});
+
 describe('fixes', () => {
   const environment = { LD_PRELOAD: '/no/libjemalloc.so.2' };
   const preload = readPreload(environment);
@@ -270,7 +418,9 @@ describe('fixes', () => {
   test('another distribution: what needs no package', () => {
     const [{ fix }] = judge(makeFacts({ host: { distribution: 'other' }, processes }));
     const applying = fix.filter(({ applies }) => applies);
-    assert.deepEqual(applying[0].lines.slice(1), [
+    assert.deepEqual(applying[0].lines, [
+      'ENV LD_PRELOAD=',
+      '# as the first line of the service:',
       "import 'heapgap/preload';",
       '# or, in the Dockerfile:',
       'CMD ["node_modules/.bin/heapgap", "run", "--", "node", "server.js"]',

@@ -253,6 +253,53 @@ for (const [mode, look] of Object.entries(MODES)) {
   });
 }
 
+const CONF_LINE = /^ENV MALLOC_CONF=(.*)$/;
+
+/** The fix lines of a report's findings that apply here, each once. */
+const linesOf = ({ findings }) => [
+  ...new Set(
+    findings.flatMap(({ fix }) =>
+      fix.filter(({ applies }) => applies).flatMap(({ lines }) => lines),
+    ),
+  ),
+];
+
+for (const pairs of [
+  'narenas=2,background_thread:true',
+  'background_thread:true; narenas:2 ;',
+  'background_thread:true narenas:2',
+  'background_thread:true, narenas : 2,',
+]) {
+  test(`the mended line keeps the other pairs: ${pairs}`, async () => {
+    const env = (MALLOC_CONF) => ({ LD_PRELOAD: SHIPPED, MALLOC_CONF });
+    const ill = await examined([], { env: env(`thp:never,${pairs}`) });
+    assert.ok(ill.findings.length > 0);
+    const [line] = linesOf(ill);
+    const [, mended] = CONF_LINE.exec(line);
+    const names = mended.split(',').sort();
+    assert.deepEqual(names, ['background_thread:true', 'narenas:2', 'thp:never'], line);
+    assert.deepEqual((await examined([], { env: env(mended) })).findings, []);
+  });
+}
+
+test("a second jemalloc's complaints, and confirm_conf, are not of the one that serves", async (t) => {
+  const libraries = preload(t, 'jemalloc 5.3.1', 'jemalloc 5.3.0');
+  if (libraries === null) return;
+  const pairs = conf('cache_oblivious:false,tcache_ncached_max:1-8:2');
+  const env = { LD_PRELOAD: libraries, MALLOC_CONF: pairs };
+  const { findings } = await examined([], { env });
+  assert.deepEqual(
+    findings.map(({ code }) => code),
+    ['two-allocators'],
+  );
+  const clipped = underJemalloc('confirm_conf:true,tcache_max:99999999999');
+  const confirmed = await examined([], { env: clipped });
+  assert.deepEqual(
+    confirmed.findings.map(({ code }) => code),
+    ['conf-ignored'],
+  );
+});
+
 test('with the line that doctor says, nothing is found any more', async () => {
   const MALLOC_CONF = `narena:4,narenas:0,dirty_decay_ms:-1,metadata_thp:on,narenas:2000,junk:1${QUIET}`;
   const ill = await examined([], { env: { LD_PRELOAD: SHIPPED, MALLOC_CONF } });
@@ -265,6 +312,67 @@ test('with the line that doctor says, nothing is found any more', async () => {
 });
 
 const RUN = [NODE, BIN, 'run', '--'];
+
+/** A library that is no allocator, by the name that the linker finds it by. */
+const OTHER = 'libm.so.6';
+
+describe('LD_PRELOAD mended: the bad entry goes, what else there is stays', {
+  concurrency: 2,
+}, () => {
+  const FILES = {
+    missing: () => '/usr/lib/nowhere/libjemalloc.so.2',
+    'of another architecture': faulty.otherArchitecture,
+    'a text file': faulty.textFile,
+    'for musl': (t) => faulty.linkedToMusl(t, { loadable: true }),
+    'in a folder with a space': faulty.spacedPath,
+    'without malloc': faulty.withoutMalloc,
+  };
+  for (const [name, make] of Object.entries(FILES)) {
+    test(name, async (t) => {
+      const env = { LD_PRELOAD: `${make(t)}:${OTHER}`, MALLOC_CONF: conf('') };
+      const ill = await examined([], { env });
+      assert.equal(ill.findings[0].severity, 'error');
+      const lines = linesOf(ill);
+      assert.equal(lines[0], `ENV LD_PRELOAD=${OTHER}`);
+      assert.match(lines.at(-1), new RegExp(`^ENV LD_PRELOAD=/usr/lib/.*:${OTHER}$`));
+      const mended = { ...env, LD_PRELOAD: OTHER };
+      const words = [BIN, 'run', '--', NODE, BIN, 'doctor', '--json'];
+      const { stdout } = await finished(NODE, words, { env: mended });
+      assert.deepEqual(JSON.parse(stdout).findings, []);
+    });
+  }
+
+  test('no allocator, beside a jemalloc that serves: a warning, and nothing to install', async () => {
+    const env = underJemalloc();
+    const LD_PRELOAD = `${SHIPPED}:/opt/nowhere/libapm.so:${OTHER}`;
+    const ill = await examined([], { env: { ...env, LD_PRELOAD } });
+    const [{ severity }] = ill.findings;
+    const mended = `${SHIPPED}:${OTHER}`;
+    assert.equal(severity, 'warning');
+    assert.deepEqual(linesOf(ill), [
+      `ENV LD_PRELOAD=${mended}`,
+      '# or install what is named: /opt/nowhere/libapm.so',
+    ]);
+    const healthy = await examined([], { env: { ...env, LD_PRELOAD: mended } });
+    assert.deepEqual(healthy.findings, []);
+  });
+
+  test('two allocators: the one that is meant stays', async (t) => {
+    const libraries = preload(t, 'mimalloc', 'jemalloc 5.3.1');
+    if (libraries === null) return;
+    const LD_PRELOAD = `${libraries}:${OTHER}`;
+    for (const [pairs, kept] of [
+      [{}, LIBRARIES.mimalloc],
+      [{ MALLOC_CONF: conf('') }, SHIPPED],
+    ]) {
+      const lines = linesOf(await examined([], { env: { ...pairs, LD_PRELOAD } }));
+      const mended = `${kept}:${OTHER}`;
+      assert.ok(lines.includes(`ENV LD_PRELOAD=${mended}`), `${lines}`);
+      const healthy = await examined([], { env: { ...pairs, LD_PRELOAD: mended } });
+      assert.deepEqual(healthy.findings, []);
+    }
+  });
+});
 
 describe('a service under heapgap run', () => {
   for (const name of ['environment', 'command']) {
@@ -449,6 +557,19 @@ test('secure-execution: Node.js with a file capability', async (t) => {
   assert.ok(found.fix[0].lines.includes(`RUN setcap -r ${node}`));
 });
 
+test('secure-execution: set-user-ID, which chmod takes away', async (t) => {
+  const node = faulty.setUserIdNode(t);
+  if (node === null) return;
+  const other = ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups'];
+  const pairs = Object.entries(underJemalloc()).map(([name, value]) => `${name}=${value}`);
+  const command = ['--', ...other, 'env', ...pairs, node, '-e', WAIT];
+  const ill = await examined(command);
+  const found = ill.findings.find(({ code }) => code === 'secure-execution');
+  const line = found.fix[0].lines.find((each) => each.startsWith('RUN chmod'));
+  execFileSync('/bin/sh', ['-c', line.replace('RUN ', '')]);
+  assert.deepEqual((await examined(command)).findings, []);
+});
+
 test('heap-headroom: a heap larger than the container', async (t) => {
   const cgroup = makeCgroup(t, 512 * 2 ** 20);
   if (cgroup === null) return;
@@ -470,6 +591,68 @@ test('heap-headroom: a heap larger than the container', async (t) => {
   const advised = /--max-old-space-size=\d+/.exec(findings[0].fix[0].lines[0])[0];
   const fitting = await run([advised]);
   assert.deepEqual(JSON.parse(fitting.stdout).findings, [], `with the advised ${advised}`);
+});
+
+test('heap-headroom: the line keeps what else is in NODE_OPTIONS', async (t) => {
+  const cgroup = makeCgroup(t, 512 * 2 ** 20);
+  if (cgroup === null) return;
+  const folder = path.join(faulty.makeFolder(t), 'my app');
+  fs.mkdirSync(folder);
+  const own = `--require "${folder}/a.js"`;
+  fs.writeFileSync(path.join(folder, 'a.js'), '');
+  const run = async (line) => {
+    // What Docker makes of such a line, a shell makes of it too.
+    const script = `export ${line.replace('ENV ', '')} && exec "$@"`;
+    const words = ['sh', '-c', script, 'sh', NODE, BIN, 'doctor', '--json'];
+    const env = underJemalloc();
+    const { stdout, stderr } = await finished('/bin/sh', inCgroup(cgroup, words), { env });
+    assert.notEqual(stdout, '', stderr);
+    return JSON.parse(stdout).findings;
+  };
+  const [{ code, fix }] = await run(`NODE_OPTIONS='${own} --max-old-space-size=500'`);
+  assert.equal(code, 'heap-headroom');
+  const [line] = fix[0].lines;
+  assert.equal(line, `ENV NODE_OPTIONS='${own} --max-old-space-size=364'`);
+  assert.deepEqual(await run(line), []);
+});
+
+test('heap-headroom: a cluster whose workers fit one by one', async (t) => {
+  const cgroup = makeCgroup(t, 1024 * 2 ** 20);
+  if (cgroup === null) return;
+  const script = path.join(faulty.makeFolder(t), 'server.js');
+  const cluster = `
+    const cluster = require('node:cluster');
+    if (cluster.isPrimary) for (let i = 0; i < 3; i += 1) cluster.fork();
+    setInterval(() => {}, 9e4);`;
+  fs.writeFileSync(script, cluster);
+  const run = async (flag) => {
+    const words = [NODE, BIN, 'doctor', '--json', '--', NODE, flag, script];
+    const env = underJemalloc();
+    const { stdout } = await finished('/bin/sh', inCgroup(cgroup, words), { env });
+    return JSON.parse(stdout).findings;
+  };
+  const [finding, ...more] = await run('--max-old-space-size=200');
+  assert.deepEqual([finding.code, finding.severity, more], ['heap-headroom', 'warning', []]);
+  assert.match(finding.summary, /^in each of 4 processes V8 may grow/);
+  const advised = /--max-old-space-size=\d+/.exec(finding.fix[0].lines[0])[0];
+  assert.deepEqual(await run(advised), [], advised);
+});
+
+test('heap-headroom: npm in front of a service that fits', async (t) => {
+  const cgroup = makeCgroup(t, 256 * 2 ** 20);
+  if (cgroup === null) return;
+  const cwd = faulty.makeFolder(t);
+  const start = `${NODE} --max-old-space-size=130 server.js`;
+  fs.writeFileSync(path.join(cwd, 'package.json'), JSON.stringify({ scripts: { start } }));
+  fs.writeFileSync(path.join(cwd, 'server.js'), WAIT);
+  const words = [NODE, BIN, 'doctor', '--json', '--', 'npm', 'start'];
+  const { stdout, stderr } = await finished('/bin/sh', inCgroup(cgroup, words), {
+    cwd,
+    env: underJemalloc(),
+  });
+  const { findings, processes } = JSON.parse(stdout || stderr);
+  assert.ok(processes.length >= 2, 'npm is a Node.js process too');
+  assert.deepEqual(findings, []);
 });
 
 /** What is mounted in there, this namespace never sees, nor what removes the test's folder. */
@@ -498,6 +681,37 @@ test('etc-malloc-conf: a link in the mount namespace of the process', async (t) 
     ['etc-malloc-conf'],
   );
   assert.match(findings[0].summary, /^\/etc\/malloc\.conf sets narenas:3, /);
+});
+
+test('a fault in /etc/malloc.conf is mended there', async (t) => {
+  const folder = faulty.makeFolder(t);
+  const script = `
+    cp -a /etc/ld.so.cache /etc/os-release "$0/" 2>/dev/null; ln -sfn narena:3 "$0/malloc.conf"
+    mount --bind "$0" /etc && eval "$1" && shift && exec "$@"`;
+  const inside = [...PRIVATE_MOUNTS, 'sh', '-c', script, folder];
+  try {
+    requireMounts(folder);
+  } catch {
+    return faulty.lacks(t, 'mount namespaces');
+  }
+  const examinedAfter = async (line) => {
+    const [file, ...args] = [...inside, line, NODE, BIN, 'doctor', '--json'];
+    return JSON.parse((await finished(file, args, { env: underJemalloc() })).stdout);
+  };
+  const ill = await examinedAfter(':');
+  const found = ill.findings.find(({ code }) => code === 'conf-unknown');
+  assert.match(found.summary, /^\/etc\/malloc\.conf has narena:3, /);
+  const [line] = found.fix[0].lines;
+  assert.equal(line, "RUN ln -sfn 'narenas:3' /etc/malloc.conf");
+  const { findings, processes } = await examinedAfter(line.replace('RUN ', ''));
+  assert.equal(processes[0].options.narenas, 3);
+  assert.deepEqual(
+    findings.map(({ code }) => code),
+    ['etc-malloc-conf'],
+    'it is still there, and in force',
+  );
+  const [removal] = findings[0].fix[0].lines;
+  assert.deepEqual((await examinedAfter(removal.replace('RUN ', ''))).findings, []);
 });
 
 test('files, and the distribution, are those of the root that the process has', async (t) => {
@@ -760,6 +974,8 @@ describe('allocator().evidence', () => {
     ['a value not taken', () => underJemalloc('narenas:0'), /has narenas:0, but narenas is/],
     ['no background threads', () => ({ LD_PRELOAD: SHIPPED }), /background threads are off/],
     ['no decay', () => underJemalloc('muzzy_decay_ms:-1'), /muzzy_decay_ms is -1/],
+    ['a space', () => underJemalloc(' narenas:2'), /malformed: .* " narenas:2"; jemalloc reads no/],
+    ['no octal number', () => underJemalloc('narenas:010,narenas:08'), /narenas:08, but narenas/],
   ];
   for (const [name, env, sentence] of CASES) {
     test(`${name}: behind the proof`, async (t) => {
@@ -770,8 +986,26 @@ describe('allocator().evidence', () => {
     });
   }
 
+  test('two allocators, whichever serves', async (t) => {
+    for (const names of [
+      ['jemalloc 5.3.1', 'mimalloc'],
+      ['mimalloc', 'jemalloc 5.3.1'],
+      ['jemalloc 5.3.1', 'jemalloc 5.3.0'],
+    ]) {
+      const libraries = preload(t, ...names);
+      if (libraries === null) return;
+      const live = names[0].split(' ')[0];
+      const sentences = await evidence({ ...underJemalloc(), LD_PRELOAD: libraries });
+      assert.match(sentences.at(-1), new RegExp(`are loaded together; ${live} serves malloc$`));
+      assert.ok(!sentences.some((each) => /^LD_PRELOAD names/.test(each)), `${sentences}`);
+    }
+    const once = { ...underJemalloc(), LD_PRELOAD: `${SHIPPED}:${SHIPPED}:/no/libmimalloc.so` };
+    assert.doesNotMatch((await evidence(once)).join(), /loaded together/);
+  });
+
   test('in order: nothing but the proof', async () => {
-    const pairs = 'narenas:0x4,lg_tcache_max:14,junk:false,narenas:3';
+    const pairs =
+      'dirty_decay_ms: 5000,muzzy_decay_ms:+0x10,lg_tcache_max:14,junk:false,narenas:010';
     for (const env of [{}, underJemalloc(pairs), { LD_PRELOAD: LIBRARIES.mimalloc ?? '' }]) {
       const sentences = await evidence(env);
       assert.ok(

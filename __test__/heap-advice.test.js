@@ -29,15 +29,36 @@ test('a heap that may outgrow its container', () => {
   assert.equal(maxOldSpaceMb, 150, '0.9 × 256 − 80');
   assert.equal(
     why,
-    'V8 may grow its heap to 259 MB and the process needs 80 MB beside it, which does not fit into ' +
-      'the limit of 256 MB; --max-old-space-size=150 is the most that does',
+    'V8 may grow its heap to 259 MB and the process needs about 80 MB beside it, which does not fit into ' +
+      'the limit of 256 MB; a heap of about 150 MB fits: --max-old-space-size=150',
   );
 });
 
 test('a heap that fits, and how much more would', () => {
   const { maxOldSpaceMb, fits, why } = adviseHeap({ limit: 512 * MIB, heapLimit: 259 * MIB });
   assert.deepEqual([maxOldSpaceMb, fits], [364, true]);
-  assert.match(why, /a service usually needs 96 MB beside it, which fits/);
+  assert.match(why, /96 MB are assumed beside it, which fits/);
+});
+
+test('the kernel has its share: a heap between what fits and the limit does not', () => {
+  const sized = (heapLimit, more = {}) =>
+    adviseHeap({ limit: 200 * MIB, heapLimit: heapLimit * MIB, besideHeap: 80 * MIB, ...more })
+      .fits;
+  // 0.95 × 200 − 80
+  assert.deepEqual([sized(110), sized(111), sized(200)], [true, false, false]);
+});
+
+test('several processes share the limit', () => {
+  const three = { limit: 1024 * MIB, besideHeap: 80 * MIB, processes: 3 };
+  const { maxOldSpaceMb, fits, why } = adviseHeap({ ...three, heapLimit: 259 * MIB });
+  assert.deepEqual([maxOldSpaceMb, fits], [193, false], '0.95 × 1024 / 3 − 80 − 0.05 × 1024');
+  assert.equal(
+    why,
+    'in each of 3 processes V8 may grow its heap to 259 MB and each of 3 processes needs about ' +
+      '80 MB beside it, which does not fit into the limit of 1024 MB; ' +
+      'a heap of about 193 MB fits: --max-old-space-size=193',
+  );
+  assert.equal(adviseHeap({ ...three, heapLimit: 240 * MIB }).fits, true);
 });
 
 test('where nothing fits, the limit is what must change', () => {

@@ -94,19 +94,33 @@ function lacks(t, what) {
   t.skip(`this machine lacks ${what}`);
 }
 
-/** Node.js with a file capability, which makes the linker ignore LD_PRELOAD; or `null`. */
-function capableNode(t) {
-  if (process.getuid() !== 0) return lacks(t, 'root, for setcap and setpriv') ?? null;
+/** A copy of Node.js that any user may execute. */
+function copiedNode(t) {
   const folder = makeFolder(t);
   fs.chmodSync(folder, 0o755);
   const file = path.join(folder, 'node');
   fs.copyFileSync(fs.realpathSync(process.execPath), file);
   fs.chmodSync(file, 0o755);
+  return file;
+}
+
+/** Node.js with a file capability, which makes the linker ignore LD_PRELOAD; or `null`. */
+function capableNode(t) {
+  if (process.getuid() !== 0) return lacks(t, 'root, for setcap and setpriv') ?? null;
+  const file = copiedNode(t);
   try {
     execFileSync('setcap', ['cap_net_bind_service=+ep', file], { stdio: 'ignore' });
   } catch {
     return lacks(t, 'setcap, or file capabilities in its temporary folder') ?? null;
   }
+  return file;
+}
+
+/** Node.js that runs as root whoever starts it, which makes the linker ignore LD_PRELOAD; or `null`. */
+function setUserIdNode(t) {
+  if (process.getuid() !== 0) return lacks(t, 'root, for setpriv') ?? null;
+  const file = copiedNode(t);
+  fs.chmodSync(file, 0o4755);
   return file;
 }
 
@@ -118,6 +132,7 @@ module.exports = {
   makeFolder,
   muslProgram,
   otherArchitecture,
+  setUserIdNode,
   spacedPath,
   textFile,
   withoutMalloc,

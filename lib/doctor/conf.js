@@ -1,27 +1,8 @@
 'use strict';
-// MALLOC_CONF as jemalloc reads it (conf.c, conf_next): pairs up to the first that is malformed.
+// Where options come from, what they were meant to be, and how to mend them.
 
+const { agrees, parseConf } = require('./pairs.js');
 const { WRITE_ONLY } = require('./write-only.js');
-
-/** `{ pairs: [{ key, value, text }], malformed }`, the latter a sentence or `null`. */
-function parseConf(text) {
-  const pairs = [];
-  let rest = text;
-  while (rest !== '') {
-    const key = /^[A-Za-z0-9_]*/.exec(rest)[0];
-    const after = rest[key.length];
-    if (after === undefined) return { pairs, malformed: `it ends with the key ${key}`, rest };
-    if (after !== ':' || key === '') {
-      return { pairs, malformed: `a key and a colon are expected at "${rest}"`, rest };
-    }
-    const value = rest.slice(key.length + 1).split(',', 1)[0];
-    pairs.push({ key, value, text: `${key}:${value}` });
-    const end = key.length + 1 + value.length;
-    if (rest.length === end + 1) return { pairs, malformed: 'it ends with a comma', rest: ',' };
-    rest = rest.slice(end + 1);
-  }
-  return { pairs, malformed: null, rest: '' };
-}
 
 /** What tells a process's jemalloc its options, weakest first (jemalloc(3), TUNING). */
 function confSources({ environment }, etcMallocConf) {
@@ -92,13 +73,30 @@ function withPair(text, key, value) {
 const withLastPairs = (text) =>
   joined([...new Map(parseConf(text).pairs.map((pair) => [pair.key, pair])).values()]);
 
-/** `text` as it was probably meant: spaces and empty pairs do no good. */
-function wellFormed(text) {
-  const tidy = text.replace(/\s+/g, '').split(',').filter(Boolean).join(',');
-  return joined(parseConf(tidy).pairs);
+/** The pairs that were probably meant, where they are separated by others than commas, or have a `=`. */
+function meantPairs(text) {
+  const words = text
+    .replace(/\s+/g, ' ')
+    .replace(/ ?([:=,;]) ?/g, '$1')
+    .split(/[,; ]/);
+  const pairs = words.map((word) => /^([A-Za-z0-9_]+)[:=](.+)$/.exec(word)).filter(Boolean);
+  return pairs.map(([, key, value]) => ({ key, value, text: `${key}:${value}` }));
+}
+
+/** `text` as it was probably meant, less what cannot be a pair. */
+const wellFormed = (text) => joined(meantPairs(text));
+
+/** `text` with each pair that `isWrong` replaced by those that it was probably meant to be, if any. */
+function withRepaired(text, isWrong) {
+  const repaired = (pair) => {
+    const meant = meantPairs(pair.text);
+    return meant.some((each) => each.text === pair.text) ? [] : meant;
+  };
+  return joined(parseConf(text).pairs.flatMap((pair) => (isWrong(pair) ? repaired(pair) : [pair])));
 }
 
 module.exports = {
+  agrees,
   confSources,
   didYouMean,
   isOption,
@@ -106,5 +104,6 @@ module.exports = {
   wellFormed,
   withLastPairs,
   withPair,
+  withRepaired,
   withoutPairs,
 };

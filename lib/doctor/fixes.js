@@ -43,14 +43,14 @@ const OWN = [
 ];
 
 /** Puts the service on jemalloc: heapgap's, or the distribution's own. */
-function jemallocLines(platform) {
+function jemallocLines(platform, others) {
   const file = libraryPath(platform);
   return [
     ...OWN,
     runLine(platform),
     "# or, with the distribution's own jemalloc:",
     ...INSTALL[platform.distribution](file),
-    `ENV LD_PRELOAD=${file}`,
+    preloadLine([file, ...others]),
   ];
 }
 
@@ -73,34 +73,72 @@ function withFallback(fixes) {
   return [...fixes, { distribution: 'any', arch: 'any', applies: true, lines }];
 }
 
-const useJemalloc = (host) => withFallback(perPlatform(host, jemallocLines));
+/** `others` are libraries of LD_PRELOAD to keep; `first` are lines before all. */
+function useJemalloc(host, { first = [], others = [] } = {}) {
+  const fixes = perPlatform(host, (platform) => jemallocLines(platform, others));
+  return withFallback(fixes).map((fix) => ({ ...fix, lines: [...first, ...fix.lines] }));
+}
 
-function mallocConf(text) {
+function preloadLine(entries) {
+  const line = envLine('LD_PRELOAD', entries.join(':'));
+  return line ?? `# in LD_PRELOAD, keep: ${entries.map(namable).join(':')}`;
+}
+
+/** Puts `text` where it is read from. */
+function confFix(source, text) {
   const pairs = text.split(',').filter((pair) => pair !== '' && isHarmless(pair));
-  return everywhere(
-    pairs.length === 0 ? '# remove: ENV MALLOC_CONF' : `ENV MALLOC_CONF=${pairs.join(',')}`,
-  );
+  const conf = pairs.join(',');
+  if (source === '/etc/malloc.conf')
+    return everywhere(
+      conf === '' ? 'RUN rm /etc/malloc.conf' : `RUN ln -sfn '${conf}' /etc/malloc.conf`,
+    );
+  return everywhere(conf === '' ? '# remove: ENV MALLOC_CONF' : `ENV MALLOC_CONF=${conf}`);
 }
 
 /** Lines are pasted, and what they name may come from a process that means harm. */
 const isHarmless = (word) => /^[\w@%+=:,./|-]*$/.test(word);
 
+/** As much of a line as report.js shows: one that is cut does not mend. */
+const MAX_LINE = 400;
+
+/** `ENV name=value`, or `null` where that cannot be pasted as it is. */
+function envLine(name, value) {
+  if (!value.split(/[ "]/).every(isHarmless)) return null;
+  const quote = value.includes('"') ? "'" : value.includes(' ') ? '"' : '';
+  const line = `ENV ${name}=${quote}${value}${quote}`;
+  return line.length > MAX_LINE ? null : line;
+}
+
 const namable = (file) => (isHarmless(file) ? file : '<file>');
 
-/** Marks what a finding would change in a MALLOC_CONF; `withMends` makes one line of all of them. */
-const mend = (process, change) => ({ conf: process.environment?.MALLOC_CONF ?? '', change });
+/** Marks what a finding would change where a pair stands; `withMends` makes one line of all of them. */
+const mendPair = ({ source, conf }, change) => ({ source, conf, change });
 
-/** Findings on the same MALLOC_CONF get the same fix, which mends them all. */
+/** The same in the MALLOC_CONF of a process. */
+const mend = ({ environment }, change) =>
+  mendPair({ source: 'MALLOC_CONF', conf: environment?.MALLOC_CONF ?? '' }, change);
+
+/** Findings on the same text get the same fix, which mends them all. */
 function withMends(findings) {
   const mended = new Map();
+  const keyOf = ({ source, conf }) => `${source} ${conf}`;
   for (const { mend: wanted } of findings) {
     if (!wanted) continue;
-    const { conf, change } = wanted;
-    mended.set(conf, change(mended.get(conf) ?? conf));
+    const before = mended.get(keyOf(wanted)) ?? wanted.conf;
+    mended.set(keyOf(wanted), wanted.change(before));
   }
   return findings.map(({ mend: wanted, ...finding }) =>
-    wanted ? { ...finding, fix: mallocConf(mended.get(wanted.conf)) } : finding,
+    wanted ? { ...finding, fix: confFix(wanted.source, mended.get(keyOf(wanted))) } : finding,
   );
 }
 
-module.exports = { everywhere, isHarmless, mend, namable, useJemalloc, withMends };
+module.exports = {
+  envLine,
+  everywhere,
+  mend,
+  mendPair,
+  namable,
+  preloadLine,
+  useJemalloc,
+  withMends,
+};

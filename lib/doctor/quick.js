@@ -48,11 +48,29 @@ function wrongWith(entry, live) {
   }
 }
 
+const entriesOf = ({ LD_PRELOAD }) => LD_PRELOAD.split(/[\s:]+/).filter(Boolean);
+
+/** By their names, as far as the linker finds them by a path. */
+const ALLOCATOR = /(je|mi|tc|rp|sn)malloc[^/]*$|\/lib(asan|hoard)[^/]*$/;
+
+/** Two allocators in LD_PRELOAD; one that is linked in, or loaded later, is doctor's to find. */
+function twoAllocators(environment, live) {
+  const named = entriesOf(environment).filter((entry) => ALLOCATOR.test(entry));
+  if (named.length < 2) return [];
+  const files = new Set(
+    named.filter((entry) => fs.existsSync(entry)).map((entry) => fs.realpathSync(entry)),
+  );
+  return files.size < 2 ? [] : [sentences().twoAllocators([...files], live)];
+}
+
 /** Another allocator is live: why jemalloc is not, if it was to be. */
-function withoutJemalloc({ LD_PRELOAD, MALLOC_CONF }, live) {
-  const entries = LD_PRELOAD.split(/[\s:]+/).filter((entry) => entry.startsWith('/'));
+function withoutJemalloc(environment, live) {
+  const { LD_PRELOAD, MALLOC_CONF } = environment;
+  const entries = entriesOf(environment).filter((entry) => entry.startsWith('/'));
   const wrong = entries.map((entry) => wrongWith(entry, live)).filter(Boolean);
   if (wrong.length > 0) return wrong;
+  const two = twoAllocators(environment, live);
+  if (two.length > 0) return two;
   if (/jemalloc/.test(LD_PRELOAD))
     return [sentences().notLive(live, `LD_PRELOAD is ${LD_PRELOAD}`)];
   return MALLOC_CONF === '' ? [] : [sentences().confUnread(live)];
@@ -61,29 +79,30 @@ function withoutJemalloc({ LD_PRELOAD, MALLOC_CONF }, live) {
 const DECAYS = ['dirty_decay_ms', 'muzzy_decay_ms'];
 
 /** jemalloc is live: what it took of MALLOC_CONF. The last of two pairs counts. */
-function withJemalloc({ MALLOC_CONF }, addon) {
-  const pairs = MALLOC_CONF.split(',').map((text) => ({ text, key: text.split(':', 1)[0] }));
+function withJemalloc(environment, addon) {
+  const { pairs, malformed, rest } = read(environment);
   const options = addon.options(['background_thread', ...DECAYS, ...pairs.map(({ key }) => key)]);
-  const last = new Map(pairs.map((pair) => [pair.key, pair.text]));
-  const found = [...last].flatMap(([key, text]) => notTaken(key, text, options));
+  const last = new Map(pairs.map((pair) => [pair.key, pair]));
+  const found = twoAllocators(environment, 'jemalloc');
+  if (malformed) found.push(sentences().confMalformed('MALLOC_CONF', malformed, rest));
+  found.push(...[...last.values()].flatMap((pair) => notTaken(pair, options)));
   if (options.background_thread === false) found.push(sentences().backgroundThreadOff);
   const disabled = DECAYS.filter((key) => options[key] === -1);
   if (disabled.length > 0) found.push(sentences().decayDisabled(disabled));
   return found;
 }
 
+const read = ({ MALLOC_CONF }) => require('./pairs.js').parseConf(MALLOC_CONF);
 const isReadable = (key) => !require('./write-only.js').WRITE_ONLY.includes(key);
-const isName = (key) => /^[A-Za-z0-9_]+$/.test(key);
 
-/** Numbers may be written in other ways, and some options cannot be read back: those are doctor's. */
-function notTaken(key, text, options) {
-  if (isName(key) && !Object.hasOwn(options, key) && isReadable(key))
-    return [sentences().confUnknown('MALLOC_CONF', text, `has no option ${key}`)];
-  const inForce = options[key] ?? null;
-  const value = text.slice(key.length + 1);
-  if (inForce === null || value === 'default' || String(inForce) === value) return [];
-  if (typeof inForce === 'number' && Number(value) === inForce) return [];
-  return [sentences().confIgnored('MALLOC_CONF', text, key, inForce)];
+/** Some options cannot be read back: those are doctor's. */
+function notTaken({ key, value, text }, options) {
+  if (!Object.hasOwn(options, key)) {
+    const what = `has no option ${key}`;
+    return isReadable(key) ? [sentences().confUnknown('MALLOC_CONF', text, what)] : [];
+  }
+  if (require('./pairs.js').agrees(value, options[key])) return [];
+  return [sentences().confIgnored('MALLOC_CONF', text, key, options[key])];
 }
 
 function look(addon, live) {

@@ -14,7 +14,11 @@ module.exports = {
   notLive: (live, why) => `LD_PRELOAD names jemalloc, but ${live} serves malloc: ${why}`,
   confUnread: (live) => `MALLOC_CONF is set, but ${live} serves malloc and does not read it`,
   confUnknown: (source, text, what) => `${source} has ${text}, and this jemalloc ${what}`,
+  confMalformed: (source, malformed, rest) =>
+    `${source} is malformed: ${malformed}${rest === ',' ? '' : '; jemalloc reads no further'}`,
   confIgnored: (source, text, key, inForce) => `${source} has ${text}, but ${key} is ${inForce}`,
+  twoAllocators: (files, serving) =>
+    `${files.join(' and ')} are loaded together; ${serving} serves malloc`,
   backgroundThreadOff:
     "jemalloc's background threads are off: a process that falls idle keeps what it has freed",
   decayDisabled: (keys) =>

@@ -186,6 +186,12 @@ function describeMapped(root, files) {
   });
 }
 
+/** In bytes, the most that the process has had resident so far; no kernel thread has it. */
+async function readPeakRss(file) {
+  const [, size] = /^VmHWM:\s*(\d+) kB$/m.exec(await fs.readFile(file, 'latin1')) ?? [];
+  return size === undefined ? null : size * 1024;
+}
+
 /**
  * All that is known of `pid`, or `null` when it is gone. `denied` names what only its user or root may
  * read.
@@ -206,6 +212,7 @@ async function readProcess(proc, pid) {
   const executable = readExecutable(`${folder}/exe`);
   const bits = executable?.bits ?? 64;
   const secure = await of('auxv', () => readSecure(`${folder}/auxv`, bits));
+  const peakRss = await of('status', () => readPeakRss(`${folder}/status`));
   const argv = (command ?? '').split('\0').slice(0, -1);
   const root = `${folder}/root`;
   const preload = environment ? readPreload(environment, { root, cwd }) : [];
@@ -230,6 +237,7 @@ async function readProcess(proc, pid) {
     options: null,
     optionsFrom: null,
     heapLimit: null,
+    peakRss,
     backgroundThreads: threads,
     affinity: status?.affinity ?? null,
     thpEnabled: status?.thpEnabled ?? true,

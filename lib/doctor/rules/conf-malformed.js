@@ -1,7 +1,8 @@
 'use strict';
 
 const { wellFormed } = require('../conf.js');
-const { mend } = require('../fixes.js');
+const { mendPair } = require('../fixes.js');
+const sentences = require('../sentences.js');
 const { configured, seen } = require('./shared.js');
 
 /** jemalloc stops reading there: what follows is ignored, what came before holds. */
@@ -12,9 +13,9 @@ function check(facts) {
       .map(({ source, text, malformed, rest }) => ({
         code: 'conf-malformed',
         severity: rest === ',' ? 'warning' : 'error',
-        summary: `${source} is malformed: ${malformed}${rest === ',' ? '' : '; jemalloc reads no further'}`,
+        summary: sentences.confMalformed(source, malformed, rest),
         evidence: [seen(process, source, text)],
-        mend: mend(process, wellFormed),
+        mend: mendPair({ source, conf: text }, wellFormed),
       })),
   );
 }

@@ -1,7 +1,7 @@
 'use strict';
 
 const { withLastPairs } = require('../conf.js');
-const { mend } = require('../fixes.js');
+const { mendPair } = require('../fixes.js');
 const { configured, seen } = require('./shared.js');
 
 /** jemalloc reads from left to right, and the last one wins (jemalloc(3), TUNING). */
@@ -17,7 +17,7 @@ function check(facts) {
         severity: 'warning',
         summary: `${source} sets ${key} more than once; the last one wins: ${value}`,
         evidence: [seen(process, source, text)],
-        mend: mend(process, withLastPairs),
+        mend: mendPair({ source, conf: text }, withLastPairs),
       }));
     }),
   );

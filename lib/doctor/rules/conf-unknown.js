@@ -1,21 +1,28 @@
 'use strict';
 
 const { didYouMean, isOption, parseConf, withPair, withoutPairs } = require('../conf.js');
-const { mend } = require('../fixes.js');
+const { mendPair } = require('../fixes.js');
 const sentences = require('../sentences.js');
 const { WRITE_ONLY } = require('../write-only.js');
-const { configured, judged, pairsOf, seen } = require('./shared.js');
+const { complaintOf, configured, isJemalloc, judged, pairsOf, seen } = require('./shared.js');
 
 /** jemalloc's own words, or that it has no such option to read back. */
-function isUnknown({ process, complaints }, { key, text }) {
-  if (complaints.some((line) => line.endsWith(`Invalid conf pair: ${text}`))) return true;
-  const { options, optionsFrom, leftOut } = process;
+function isUnknown(subject, pair) {
+  const { options, optionsFrom, leftOut } = subject.process;
+  const { key } = pair;
+  // A second jemalloc in the process complains of what it alone does not know.
+  if (Object.hasOwn(options ?? {}, key)) return false;
+  const isUnsure = WRITE_ONLY.includes(key) && hasTwo(subject.process);
+  if (!isUnsure && complaintOf(subject, pair, ['Invalid conf pair'])) return true;
   // A rehearsal has read back what it tried, and leaves some out.
   const isKnownByName = optionsFrom === 'live' || leftOut?.includes(key);
-  return isKnownByName && !Object.hasOwn(options, key) && !WRITE_ONLY.includes(key);
+  return isKnownByName && !WRITE_ONLY.includes(key);
 }
 
-function finding(subject, { key, value, text, source }) {
+const hasTwo = ({ mapped }) => (mapped ?? []).filter(isJemalloc).length > 1;
+
+function finding(subject, pair) {
+  const { key, value, text, source } = pair;
   const { process } = subject;
   const known = Object.keys(process.options ?? {});
   const meant = didYouMean(key, known);
@@ -31,7 +38,7 @@ function finding(subject, { key, value, text, source }) {
     severity: 'error',
     summary: sentences.confUnknown(source, text, what),
     evidence: [seen(process, source, text), judged(process)],
-    mend: mend(process, change),
+    mend: mendPair(pair, change),
   };
 }
 

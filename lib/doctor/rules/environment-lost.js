@@ -1,12 +1,13 @@
 'use strict';
 
 const { everywhere } = require('../fixes.js');
-const { nodeProcesses, originOf, preloadsAllocator, seen } = require('./shared.js');
+const { isTakenOff, nodeProcesses, originOf, preloadsAllocator, seen } = require('./shared.js');
 
 function lostPreload(facts, process) {
   if (preloadsAllocator(process) || process.allocator?.name === 'jemalloc') return [];
   const above = originOf(facts, process, preloadsAllocator);
-  return above ? [finding('error', 'LD_PRELOAD', process, above)] : [];
+  const severity = isTakenOff(facts, process) ? 'info' : 'error';
+  return above ? [finding(severity, 'LD_PRELOAD', process, above)] : [];
 }
 
 function lostConf(facts, process) {

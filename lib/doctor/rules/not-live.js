@@ -3,10 +3,14 @@
 const { useJemalloc } = require('../fixes.js');
 const sentences = require('../sentences.js');
 const {
+  isForeign,
   isJemalloc,
+  isLauncher,
+  isTakenOff,
   nodeProcesses,
-  onJemalloc,
   originOf,
+  otherLibraries,
+  preloadFix,
   preloadsAllocator,
   seen,
 } = require('./shared.js');
@@ -20,27 +24,6 @@ function isExplained(process) {
     wanted.length > 0 &&
     wanted.every((entry) => entry.problem !== null || isForeign(process, entry))
   );
-}
-
-function isForeign({ executable }, { elf }) {
-  if (!executable || !elf) return false;
-  const otherLibc = elf.libc && executable.libc && elf.libc !== executable.libc;
-  return otherLibc || elf.machine !== executable.machine || elf.bits !== executable.bits;
-}
-
-/** npm or npx before `heapgap run`: what they start is on jemalloc. */
-const isLauncher = (facts, { pid }) =>
-  onJemalloc(facts).some((process) => parentsOf(facts, process).includes(pid));
-
-function parentsOf({ processes }, process) {
-  const byPid = new Map(processes.map((each) => [each.pid, each]));
-  const parents = [];
-  let above = process;
-  while (above && !parents.includes(above.ppid)) {
-    parents.push(above.ppid);
-    above = byPid.get(above.ppid);
-  }
-  return parents;
 }
 
 function check(facts) {
@@ -63,31 +46,28 @@ function unanswered(facts, process, preloaded) {
   const why = bringsNone
     ? `${bringsNone.entry} exports no malloc`
     : 'the variable may have been set after the process started, or the program is linked statically';
-  return finding(facts, 'error', {
+  return finding('error', {
     summary: sentences.notLive(process.allocator.name, why),
     evidence: [
       seen(process, 'LD_PRELOAD', process.environment.LD_PRELOAD),
       ...process.allocator.evidence.map((line) => seen(process, 'allocator', line)),
     ],
+    fix: preloadFix(facts, process, preloaded[0]),
   });
 }
 
 /** Options for an allocator that nothing loads. */
 function unread(facts, process) {
-  return finding(facts, 'warning', {
+  return finding(isTakenOff(facts, process) ? 'info' : 'warning', {
     summary: sentences.confUnread(process.allocator.name),
     evidence: [
       seen(process, 'MALLOC_CONF', process.environment.MALLOC_CONF),
       seen(process, 'LD_PRELOAD', process.environment.LD_PRELOAD ?? '(not set)'),
     ],
+    fix: useJemalloc(facts.host, { others: otherLibraries(process) }),
   });
 }
 
-const finding = (facts, severity, rest) => ({
-  code: 'not-live',
-  severity,
-  ...rest,
-  fix: useJemalloc(facts.host),
-});
+const finding = (severity, rest) => ({ code: 'not-live', severity, ...rest });
 
 module.exports = { codes: ['not-live'], check };

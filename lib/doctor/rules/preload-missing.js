@@ -1,20 +1,19 @@
 'use strict';
 
-const { useJemalloc } = require('../fixes.js');
 const sentences = require('../sentences.js');
-const { preloading, seen } = require('./shared.js');
+const { preloadFix, preloading, seen, severityOf } = require('./shared.js');
 
 /** ld.so says so on stderr and starts the program all the same; musl says nothing. */
 function check(facts) {
   return preloading(facts).flatMap((subject) =>
     subject.preload
       .filter(({ problem }) => problem === 'missing')
-      .map(({ entry, allocator }) => ({
+      .map((each) => ({
         code: 'preload-missing',
-        severity: allocator ? 'error' : 'warning',
-        summary: sentences.missing(entry, allocator && subject.allocator?.name),
+        severity: severityOf(subject, each),
+        summary: sentences.missing(each.entry, each.allocator && subject.allocator?.name),
         evidence: [seen(subject, 'LD_PRELOAD', subject.environment.LD_PRELOAD)],
-        fix: useJemalloc(facts.host),
+        fix: preloadFix(facts, subject, each),
       })),
   );
 }

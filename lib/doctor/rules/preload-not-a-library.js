@@ -1,22 +1,21 @@
 'use strict';
 
-const { useJemalloc } = require('../fixes.js');
 const sentences = require('../sentences.js');
-const { preloading, seen } = require('./shared.js');
+const { preloadFix, preloading, seen, severityOf } = require('./shared.js');
 
 function check(facts) {
   return preloading(facts).flatMap((subject) =>
     subject.preload
       .filter(({ problem }) => problem === 'not-a-library')
-      .map(({ entry, detail }) => ({
+      .map((each) => ({
         code: 'preload-not-a-library',
-        severity: 'error',
-        summary: sentences.notALibrary(entry, subject.allocator?.name),
+        severity: severityOf(subject, each),
+        summary: sentences.notALibrary(each.entry, subject.allocator?.name),
         evidence: [
           seen(subject, 'LD_PRELOAD', subject.environment.LD_PRELOAD),
-          { pid: null, source: entry, value: detail },
+          { pid: null, source: each.entry, value: each.detail },
         ],
-        fix: useJemalloc(facts.host),
+        fix: preloadFix(facts, subject, each),
       })),
   );
 }

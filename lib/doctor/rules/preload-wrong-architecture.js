@@ -1,8 +1,7 @@
 'use strict';
 
-const { useJemalloc } = require('../fixes.js');
 const sentences = require('../sentences.js');
-const { preloading, seen } = require('./shared.js');
+const { preloadFix, preloading, seen, severityOf } = require('./shared.js');
 
 const BITS = { ia32: 32, arm: 32 };
 
@@ -18,9 +17,9 @@ function check(facts) {
     const program = expectedOf(subject, facts.host);
     return subject.preload
       .filter(({ elf }) => elf && (elf.machine !== program.machine || elf.bits !== program.bits))
-      .map(({ entry, elf }) => ({
+      .map(({ entry, elf, ...rest }) => ({
         code: 'preload-wrong-architecture',
-        severity: 'error',
+        severity: severityOf(subject, rest),
         summary: sentences.wrongArchitecture(
           entry,
           elf.machine,
@@ -32,7 +31,7 @@ function check(facts) {
           { pid: null, source: `the ELF header of ${entry}`, value: describe(elf) },
           seen(subject, 'the ELF header of the program', describe(program)),
         ],
-        fix: useJemalloc(facts.host),
+        fix: preloadFix(facts, subject, { entry, ...rest }),
       }));
   });
 }

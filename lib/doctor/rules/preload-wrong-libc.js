@@ -1,7 +1,7 @@
 'use strict';
 
 const { useJemalloc } = require('../fixes.js');
-const { insteadOf, preloading, seen } = require('./shared.js');
+const { insteadOf, preloadFix, preloading, seen, severityOf } = require('./shared.js');
 
 /** The two libcs do not share a binary interface: such a library is refused, or ends the program. */
 function byHeaders(facts) {
@@ -9,16 +9,16 @@ function byHeaders(facts) {
     const libc = subject.executable?.libc;
     return subject.preload
       .filter(({ elf }) => libc && elf?.libc && elf.libc !== libc)
-      .map(({ entry, elf }) =>
-        finding(
-          facts,
-          `LD_PRELOAD names ${entry}, which was linked against ${elf.libc}, and the program runs on ${libc}${insteadOf(subject)}`,
-          [
-            seen(subject, 'LD_PRELOAD', subject.environment.LD_PRELOAD),
-            { pid: null, source: `DT_NEEDED of ${entry}`, value: elf.needed.join(' ') },
-          ],
-        ),
-      );
+      .map((each) => ({
+        code: 'preload-wrong-libc',
+        severity: severityOf(subject, each),
+        summary: `LD_PRELOAD names ${each.entry}, which was linked against ${each.elf.libc}, and the program runs on ${libc}${insteadOf(subject)}`,
+        evidence: [
+          seen(subject, 'LD_PRELOAD', subject.environment.LD_PRELOAD),
+          { pid: null, source: `DT_NEEDED of ${each.entry}`, value: each.elf.needed.join(' ') },
+        ],
+        fix: preloadFix(facts, subject, each),
+      }));
   });
 }
 
@@ -28,26 +28,20 @@ const REFUSALS = [
   { pattern: /Error loading shared library (ld-linux-[^:\s]+)/, needs: 'glibc' },
 ];
 
+const TAKE_OUT = '# take that library out of LD_PRELOAD first';
+
 /** Where the library has ended the program before it could be looked at. */
-function byComplaints(facts) {
-  return facts.complaints.flatMap((line) =>
-    REFUSALS.filter(({ pattern }) => pattern.test(line)).map(({ pattern, needs }) =>
-      finding(
-        facts,
-        `a program did not start: a preloaded library was linked against ${needs} (it needs ${pattern.exec(line)[1]})`,
-        [{ pid: null, source: 'standard error of the command', value: line }],
-      ),
-    ),
+function byComplaints({ complaints, host }) {
+  return complaints.flatMap((line) =>
+    REFUSALS.filter(({ pattern }) => pattern.test(line)).map(({ pattern, needs }) => ({
+      code: 'preload-wrong-libc',
+      severity: 'error',
+      summary: `a program did not start: a preloaded library was linked against ${needs} (it needs ${pattern.exec(line)[1]})`,
+      evidence: [{ pid: null, source: 'standard error of the command', value: line }],
+      fix: useJemalloc(host, { first: [TAKE_OUT] }),
+    })),
   );
 }
-
-const finding = (facts, summary, evidence) => ({
-  code: 'preload-wrong-libc',
-  severity: 'error',
-  summary,
-  evidence,
-  fix: useJemalloc(facts.host),
-});
 
 const check = (facts) => [...byHeaders(facts), ...byComplaints(facts)];
 

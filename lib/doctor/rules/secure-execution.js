@@ -20,6 +20,9 @@ function check(facts) {
         seen(process, 'LD_PRELOAD', process.environment.LD_PRELOAD),
       ],
       fix: everywhere(
+        '# where it is set-user-ID or set-group-ID:',
+        `RUN chmod ug-s ${namable(process.program ?? '')}`,
+        '# where it has file capabilities:',
         `RUN setcap -r ${namable(process.program ?? '')}`,
         '# to listen on ports below 1024 without it: docker run --sysctl net.ipv4.ip_unprivileged_port_start=0',
       ),
