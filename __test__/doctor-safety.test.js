@@ -75,3 +75,120 @@ describe('MALLOC_CONF of another process writes no file and prints nothing', () 
     assert.deepEqual(found.complaints, ['<jemalloc>: Invalid conf value: dirty_decay_ms:x']);
   });
 });
+
+describe('doctor(), in a service', () => {
+  const CALL = `const heapgap = require(${JSON.stringify(ROOT)});
+    const call = () => heapgap.doctor();
+    const print = (value) => console.log(JSON.stringify(value));`;
+  const evaluated = async (code, { flags = [], env = {} } = {}) => {
+    const ended = await finished(NODE, [...flags, '-e', `${CALL} ${code}`], { env });
+    assert.equal(ended.code, 0, ended.stderr);
+    return JSON.parse(ended.stdout);
+  };
+  const ILL = { LD_PRELOAD: SHIPPED, MALLOC_CONF: 'background_thread:true,thp:never,narena:4' };
+  const codes = ({ findings }) => findings.map(({ code }) => code);
+
+  test('starts no other process', async () => {
+    // proc(5): cminflt counts the page faults of children that were waited for.
+    const code = `call().then((report) => print([report,
+      require('node:fs').readFileSync('/proc/self/stat', 'latin1').split(') ')[1].split(' ')[8]]))`;
+    const [report, faults] = await evaluated(code, { env: ILL });
+    assert.deepEqual(codes(report), ['conf-unknown']);
+    assert.equal(faults, '0');
+  });
+
+  test('looks in another thread, with the heap limit of this one', async () => {
+    const code = `call().then((report) => print([report.processes[0].pid === process.pid,
+      Object.keys(require.cache).filter((file) => /doctor.(examine|facts|rules)/.test(file))]))`;
+    assert.deepEqual(await evaluated(code), [true, []]);
+  });
+
+  test('from within a worker thread', async () => {
+    const worker = `${CALL} call().then((report) =>
+      require('node:worker_threads').parentPort.postMessage(report))`;
+    const code = `new (require('node:worker_threads').Worker)(${JSON.stringify(worker)},
+      { eval: true }).once('message', print)`;
+    assert.deepEqual(codes(await evaluated(code, { env: ILL })), ['conf-unknown']);
+  });
+
+  test('where no thread may be had', async () => {
+    const flag = process.allowedNodeEnvironmentFlags.has('--permission')
+      ? '--permission'
+      : '--experimental-permission';
+    const flags = [flag, '--allow-fs-read=*', '--allow-addons'].filter(
+      (each) => each !== '--allow-addons' || process.allowedNodeEnvironmentFlags.has(each),
+    );
+    assert.deepEqual(codes(await evaluated('call().then(print)', { flags, env: ILL })), [
+      'conf-unknown',
+    ]);
+  });
+
+  test('a rejection has its code, and nothing goes on after it', async () => {
+    const code = `heapgap.doctor({ pid: 4194304 }).catch(({ code, message }) => print([code, message]))`;
+    assert.deepEqual(await evaluated(code), [
+      'ERR_HEAPGAP_COULD_NOT_LOOK',
+      'there is no process 4194304',
+    ]);
+  });
+
+  test('without /proc', async (t) => {
+    const script = `mount -t tmpfs none /proc && exec "$@"`;
+    const code = `${CALL} call().catch(({ code, message }) => print([code, message]))`;
+    const words = [
+      '--mount',
+      '--propagation',
+      'private',
+      'sh',
+      '-c',
+      script,
+      'sh',
+      NODE,
+      '-e',
+      code,
+    ];
+    const { stdout, stderr } = await finished('unshare', words);
+    if (/unshare|mount/.test(stderr)) return faulty.lacks(t, 'mount namespaces');
+    assert.deepEqual(JSON.parse(stdout), [
+      'ERR_HEAPGAP_COULD_NOT_LOOK',
+      'it takes /proc, which is not mounted here',
+    ]);
+  });
+});
+
+describe('whoever ends doctor', () => {
+  const isAlive = (pid) => {
+    try {
+      return !/^State:\s+Z/m.test(fs.readFileSync(`/proc/${pid}/status`, 'utf8'));
+    } catch {
+      return false;
+    }
+  };
+
+  for (const signals of [['SIGINT', 'SIGINT'], ['SIGQUIT'], ['SIGTERM', 'SIGINT', 'SIGHUP']]) {
+    test(`${signals.join(', ')}: nothing is left behind`, async (t) => {
+      const folder = faulty.makeFolder(t);
+      const file = path.join(folder, 'pid');
+      const code = `process.on('SIGTERM', () => require('node:fs').appendFileSync('${file}', ' asked'));
+        require('node:fs').writeFileSync('${file}', String(process.pid)); setInterval(() => {}, 9e4)`;
+      const args = [BIN, 'doctor', '--timeout', '60', '--', NODE, '-e', code];
+      const env = environment({ TMPDIR: folder });
+      const watcher = fs.watch(folder);
+      const child = spawn(NODE, args, { env, stdio: 'ignore' });
+      const exit = once(child, 'exit');
+      const says = async (pattern) => {
+        while (!pattern.test(fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : ''))
+          await once(watcher, 'change');
+      };
+      await says(/\d/);
+      child.kill(signals[0]);
+      // It is being asked to end, which it does not: the next signal comes before it is killed.
+      await says(/asked/);
+      for (const signal of signals.slice(1)) child.kill(signal);
+      const [status, signal] = await exit;
+      watcher.close();
+      assert.deepEqual([status > 128, signal], [true, null]);
+      assert.equal(isAlive(Number.parseInt(fs.readFileSync(file, 'utf8'), 10)), false);
+      assert.deepEqual(fs.readdirSync(folder), ['pid']);
+    });
+  }
+});
