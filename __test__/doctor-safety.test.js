@@ -192,3 +192,80 @@ describe('whoever ends doctor', () => {
     });
   }
 });
+
+describe('what a process says of itself is bounded', () => {
+  const MANY = 'x:'.repeat(60_000);
+  const BOUNDED = [
+    ['names', { LD_PRELOAD: MANY }],
+    ['words', { LD_PRELOAD: MANY.replaceAll(':', ' ') }],
+    ['folders', { LD_PRELOAD: MANY.slice(0, 200), LD_LIBRARY_PATH: '/x:'.repeat(30_000) }],
+    ['a long path', { LD_PRELOAD: Array(70).fill('/x'.repeat(400)).join(':') }],
+  ];
+  for (const [name, env] of BOUNDED) {
+    test(`LD_PRELOAD: ${name}`, { timeout: 20_000 }, async (t) => {
+      const pid = await started(t, [NODE, '-e', WAIT], env);
+      const { findings, notes } = await examined(['--pid', String(pid)]);
+      assert.ok(findings.some(({ code }) => code === 'preload-missing'));
+      assert.deepEqual(notes, ['of LD_PRELOAD, the first 64 entries were looked at']);
+    });
+  }
+});
+
+describe('--pid', () => {
+  test('of a process that is not Node.js', async (t) => {
+    for (const command of ['echo up; exec sleep 600', 'echo up; sleep 600; :']) {
+      const pid = await started(t, ['sh', '-c', command]);
+      const { code, stdout, stderr } = await doctor(['--pid', String(pid)]);
+      assert.deepEqual([code, stdout], [2, '']);
+      assert.match(
+        stderr,
+        /could not look: process \d+ \(\S+.*\) is not Node\.js, and has no child/,
+      );
+    }
+  });
+
+  for (const name of ['node', 'service']) {
+    test(`of a Node.js called ${name} that was removed since`, async (t) => {
+      const file = path.join(faulty.makeFolder(t), name);
+      fs.copyFileSync(NODE, file);
+      const pid = await started(t, [file, '-e', WAIT]);
+      fs.rmSync(file);
+      const { status, processes } = await examined(['--pid', String(pid)]);
+      assert.deepEqual([status, processes.map(({ label }) => label)], [0, [name]]);
+    });
+  }
+
+  test('arenas are counted by the CPUs that are online', async (t) => {
+    const { container } = require('../lib/container.js');
+    const MALLOC_CONF = 'background_thread:true,thp:never';
+    const pid = await started(t, [NODE, '-e', WAIT], { LD_PRELOAD: SHIPPED, MALLOC_CONF });
+    const { affinity } = container({ pid });
+    const { processes } = await examined(['--pid', String(pid)]);
+    assert.equal(processes[0].options.narenas, affinity === 1 ? 1 : affinity * 4);
+  });
+
+  test('of another user, as root without the right to look', async (t) => {
+    if (process.getuid() !== 0) return faulty.lacks(t, 'root, for setpriv');
+    const user = ['--reuid', '65534', '--regid', '65534', '--clear-groups'];
+    const pid = await started(t, ['setpriv', ...user, NODE, '-e', WAIT]);
+    const drop = ['--bounding-set', '-sys_ptrace', '--inh-caps', '-sys_ptrace'];
+    const { code, stderr } = await finished('setpriv', [
+      ...drop,
+      NODE,
+      BIN,
+      'doctor',
+      '--pid',
+      String(pid),
+    ]);
+    assert.equal(code, 2, stderr);
+    assert.match(stderr, /takes the same user as process \d+, or root with CAP_SYS_PTRACE/);
+  });
+});
+
+test('a line to be pasted is not cut off', async () => {
+  const { toText } = require('../lib/doctor/report.js');
+  const line = `ENV MALLOC_CONF=${'dirty_decay_ms:1,'.repeat(60)}`;
+  const fix = [{ distribution: 'any', arch: 'any', applies: true, lines: [line] }];
+  const finding = { code: 'x', severity: 'error', summary: '', evidence: [], fix };
+  assert.ok(toText({ findings: [finding], processes: [], notes: [] }).includes(`${line}\n`));
+});

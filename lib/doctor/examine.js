@@ -6,8 +6,8 @@ const { couldNotLook } = require('../errors.js');
 const { observe } = require('./facts/command.js');
 const { readHost } = require('./facts/host.js');
 const { ownOptions } = require('./facts/options.js');
-const { readExecutable, readPreload } = require('./facts/preload.js');
-const { readProcess } = require('./facts/process.js');
+const { MAX_ENTRIES, isTooLong, readExecutable, readPreload } = require('./facts/preload.js');
+const { bringsNodeApi, readProcess } = require('./facts/process.js');
 const { rehearse } = require('./facts/rehearsal.js');
 const { ancestors, descendants, listProcesses } = require('./facts/tree.js');
 const { confSources } = require('./conf.js');
@@ -74,18 +74,23 @@ async function processFacts(pid) {
   if (!target) throw couldNotLook(`there is no process ${pid}`);
   if (target.denied.length > 0) {
     const files = target.denied.join(', ');
-    throw couldNotLook(`reading ${files} takes the same user as process ${pid}, or root`);
+    throw couldNotLook(
+      `reading ${files} takes the same user as process ${pid}, or root with CAP_SYS_PTRACE`,
+    );
   }
   const all = await listProcesses(PROC);
   const below = await readAll(descendants(all, pid).filter((stat) => stat.pid !== pid));
   const above = await readAll(ancestors(all, pid));
   const host = readHost({ root: `${PROC}/${pid}/root`, pid });
   // A Node.js program may be called anything, but a shell or a supervisor only starts one.
-  const node = target.node || !below.some((process) => process.node);
+  const node = target.node || (!below.some((process) => process.node) && bringsNodeApi(PROC, pid));
   if (![target, ...below].some((process) => process.allocator)) {
     throw couldNotLook(`process ${pid} has no allocator to be seen, as a kernel thread`);
   }
   const processes = [{ ...target, node }, ...below];
+  if (!processes.some((process) => process.node)) {
+    throw couldNotLook(`process ${pid} (${target.label}) is not Node.js, and has no child that is`);
+  }
   return { host, processes, ancestors: above, given: null };
 }
 
@@ -173,13 +178,19 @@ function gist(said) {
   return lines.find((line) => /^\w*Error\b/.test(line)) ?? lines.at(-1);
 }
 
-function notesOf({ processes, ended, stderr }) {
+function notesOf({ processes, given, ended, stderr }) {
   const denied = processes.flatMap((process) => process.denied ?? []);
   const notes = [];
   if (processes.some(({ untried }) => untried))
     notes.push("MALLOC_CONF could not be tried on heapgap's own jemalloc");
   if (denied.length > 0)
     notes.push(`not readable by this user: ${[...new Set(denied)].slice(0, 8).join(', ')}`);
+  if (
+    [...processes, ...(given ? [given] : [])].some(({ environment }) =>
+      isTooLong(environment ?? {}),
+    )
+  )
+    notes.push(`of LD_PRELOAD, the first ${MAX_ENTRIES} entries were looked at`);
   if (ended && ended.status !== 0) {
     const said = stderr.trimEnd();
     const how = ended.signal ?? `status ${ended.status}`;

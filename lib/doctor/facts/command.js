@@ -228,7 +228,7 @@ function makeFolder() {
 }
 
 /**
- * Runs `command` and answers `{ processes, complaints, ended }`. The command is ended in the end, and
+ * Runs `command` and answers `{ processes, stderr, ended }`. The command is ended in the end, and
  * nothing is left behind, however this is left.
  */
 async function observe(command, { timeoutMs, signal }) {
