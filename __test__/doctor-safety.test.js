@@ -213,7 +213,7 @@ describe('what a process says of itself is bounded', () => {
 
 describe('--pid', () => {
   test('of a process that is not Node.js', async (t) => {
-    for (const command of ['echo up; exec sleep 600', 'echo up; sleep 600; :']) {
+    for (const command of ['echo up; exec sleep 600', 'echo up; while :; do sleep 0.1; done']) {
       const pid = await started(t, ['sh', '-c', command]);
       const { code, stdout, stderr } = await doctor(['--pid', String(pid)]);
       assert.deepEqual([code, stdout], [2, '']);
@@ -268,4 +268,91 @@ test('a line to be pasted is not cut off', async () => {
   const fix = [{ distribution: 'any', arch: 'any', applies: true, lines: [line] }];
   const finding = { code: 'x', severity: 'error', summary: '', evidence: [], fix };
   assert.ok(toText({ findings: [finding], processes: [], notes: [] }).includes(`${line}\n`));
+});
+
+describe('a command is watched until it has started', () => {
+  const JEMALLOC = `LD_PRELOAD=${SHIPPED} MALLOC_CONF=background_thread:true,thp:never`;
+  const BARE = `"$0" -e 'setTimeout(() => {}, 300)'`;
+  const shell = (script, options) => examined(['--', 'sh', '-c', script, NODE], options);
+
+  test('a shell that becomes the service: what it ran before is not on its way', async () => {
+    for (const before of [BARE, `"$0" -e 0`]) {
+      const service = `exec env ${JEMALLOC} "$0" -e "$1"`;
+      const args = ['--', 'sh', '-c', `${before}; ${service}`, NODE, 'setInterval(() => {}, 9e4)'];
+      const { findings, processes } = await examined(args);
+      assert.ok(processes.some(({ allocator }) => allocator.name === 'jemalloc'));
+      assert.deepEqual(
+        findings.filter(({ code }) => code === 'environment-lost'),
+        [],
+      );
+    }
+  });
+
+  for (const delay of ['', 'sleep 0.4; ', 'setsid ']) {
+    test(`a command that ends at once while "${delay}node" goes on`, async () => {
+      const script = delay === 'setsid ' ? `setsid ${BARE} &` : `(${delay}${BARE}) &`;
+      const { processes } = await shell(`${script} exit 0`);
+      assert.equal(processes.length, 1);
+    });
+  }
+
+  test('a main module that takes longer than doctor waits for more', {
+    timeout: 30_000,
+  }, async () => {
+    const next = JSON.stringify(`${JEMALLOC} exec ${NODE} -e 0`);
+    const code = `const until = Date.now() + 3500; while (Date.now() < until);
+      require('node:child_process').execFileSync('sh', ['-c', ${next}])`;
+    const { processes } = await examined(['--timeout', '20', '--', NODE, '-e', code]);
+    assert.deepEqual(processes.map(({ allocator }) => allocator.name).sort(), [
+      'glibc',
+      'jemalloc',
+    ]);
+  });
+});
+
+describe('the probe', () => {
+  const AS_NOBODY = ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups'];
+
+  test('may not be read: it is said what to do', async (t) => {
+    if (process.getuid() !== 0) return faulty.lacks(t, 'root, for setpriv');
+    const folder = faulty.makeFolder(t);
+    fs.chmodSync(folder, 0o700);
+    for (const part of ['bin', 'lib', 'package.json'])
+      fs.cpSync(path.join(ROOT, part), path.join(folder, part), { recursive: true });
+    const words = [path.join(folder, 'bin', 'heapgap.js'), 'doctor', '--', ...AS_NOBODY, NODE];
+    const { code, stderr } = await finished(NODE, [...words, '-e', '0']);
+    assert.equal(code, 2);
+    assert.match(stderr, /may not read \S+ and did not start: pass --allow-fs-read=.*use --pid/);
+  });
+
+  test('of a command that gives up its rights reports', async (t) => {
+    if (process.getuid() !== 0) return faulty.lacks(t, 'root, for setpriv');
+    const { processes } = await examined(['--', ...AS_NOBODY, NODE, '-e', '0']);
+    assert.deepEqual(
+      processes.map(({ allocator }) => allocator.proof),
+      ['probe'],
+    );
+  });
+
+  const FORGED = [
+    '1',
+    '{}',
+    'null',
+    '{"pid":7,"environment":null}',
+    '[]',
+    '{"pid":7',
+    'LINK',
+    'PIPE',
+  ];
+  test('is not the only one who can write there: what is no report counts for nothing', async () => {
+    const code = `const fs = require('node:fs'), folder = process.env.HEAPGAP_DOCTOR_REPORTS;
+      ${JSON.stringify(FORGED)}.forEach((text, index) => {
+        const file = folder + '/' + (70 + index) + '.json';
+        if (text === 'LINK') fs.symlinkSync('/etc/passwd', file);
+        else if (text === 'PIPE') require('node:child_process').execFileSync('mkfifo', [file]);
+        else fs.writeFileSync(file, text);
+      });`;
+    const { processes } = await examined(['--', NODE, '-e', code]);
+    assert.equal(processes.length, 1);
+  });
 });

@@ -54,10 +54,10 @@ function linkTarget(file) {
 }
 
 /** Hands `look` a `read(offset, length)` of a regular file; throws what the file system says. */
-function withFile(file, look) {
+function withFile(file, look, flags = 0) {
   // Opening a device or a pipe can do something, or wait for ever.
   if (!fs.statSync(file).isFile()) throw Object.assign(new Error('not a file'), { code: 'EISDIR' });
-  const fd = fs.openSync(file, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
+  const fd = fs.openSync(file, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK | flags);
   try {
     return look((offset, length) => readAt(fd, offset, length));
   } finally {
