@@ -3,7 +3,7 @@
 
 const os = require('node:os');
 
-const { examine } = require('../doctor/index.js');
+const { examine } = require('../doctor/examine.js');
 const { plain, toJson, toText } = require('../doctor/report.js');
 const { USAGE, fail } = require('./output.js');
 
@@ -11,7 +11,7 @@ const EXIT_HEALTHY = 0;
 const EXIT_FINDINGS = 1;
 const EXIT_COULD_NOT_LOOK = 2;
 
-const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'];
 
 /** What a Node.js process gets that is started in this environment. */
 const STARTED_HERE = process.platform === 'linux' ? [process.execPath, '-e', '0'] : undefined;
@@ -79,10 +79,11 @@ async function doctor(words) {
   const controller = new AbortController();
   let interrupted = null;
   const interrupt = (signal) => {
-    interrupted = signal;
+    interrupted ??= signal;
     controller.abort();
   };
-  for (const signal of ENDING) process.once(signal, interrupt);
+  // Until the end: a second one must not leave the command behind.
+  for (const signal of ENDING) process.on(signal, interrupt);
   try {
     const report = await examine({ pid, command, timeoutMs, signal: controller.signal });
     process.stdout.write(json ? toJson(report) : toText(report, { colour: wantsColour() }));

@@ -1,20 +1,11 @@
 'use strict';
-// doctor(): gathers facts about this process, another one or a command, and lets the rules judge them.
+// doctor(): checks what it is asked, and has another thread look.
 
-const { VERSION, addon, allocator } = require('../native.js');
+const v8 = require('node:v8');
+const { Worker } = require('node:worker_threads');
+
 const { couldNotLook, invalidArg } = require('../errors.js');
 const { readOptions } = require('../options.js');
-const { observe } = require('./facts/command.js');
-const { readHost } = require('./facts/host.js');
-const { ownOptions } = require('./facts/options.js');
-const { readExecutable, readPreload } = require('./facts/preload.js');
-const { readProcess } = require('./facts/process.js');
-const { rehearse } = require('./facts/rehearsal.js');
-const { ancestors, descendants, listProcesses } = require('./facts/tree.js');
-const { confSources } = require('./conf.js');
-const { judge } = require('./rules/index.js');
-
-const PROC = '/proc';
 
 /** setTimeout holds no more. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
@@ -34,199 +25,52 @@ const OPTIONS = {
     expected: 'an array of strings, the program first',
   },
   timeoutMs: {
-    default: 5000,
+    default: undefined,
     check: (value) => Number.isFinite(value) && value > 0 && value <= MAX_TIMEOUT_MS,
     expected: `a positive number up to ${MAX_TIMEOUT_MS}`,
   },
 };
 
-const NEVER = new AbortController().signal;
+/** Looking takes a few MB. Nothing that the service has preloaded runs in the thread. */
+const THREAD = {
+  name: 'heapgap doctor',
+  resourceLimits: { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 4 },
+  execArgv: [],
+  env: {},
+};
 
-/** The words that allocators and linkers use on standard error. */
-const COMPLAINT =
-  /<jemalloc>: |^ERROR: ld\.so: |error while loading shared libraries: |^Error (loading|relocating) /;
+/** No thread may be had: by --permission, or by a limit of the container. */
+const NO_THREAD = ['ERR_ACCESS_DENIED', 'ERR_WORKER_INIT_FAILED'];
 
-function complaintsIn(stderr) {
-  const lines = stderr.split('\n').filter((line) => COMPLAINT.test(line));
-  return [...new Set(lines)];
+/** The promise keeps the process alive until it settles, as that of any file read does. */
+function examineInThread(asked) {
+  return new Promise((resolve, reject) => {
+    const worker = new Worker(require.resolve('./thread.js'), { ...THREAD, workerData: asked });
+    worker.once('message', ({ report, failure }) =>
+      report ? resolve(report) : reject(Object.assign(new Error(failure.message), failure)),
+    );
+    worker.once('error', reject);
+    worker.once('exit', () => reject(couldNotLook('the thread that looks was ended')));
+  });
 }
 
-/** The environment that a command is given: this process's own. */
-function givenEnvironment() {
-  const { LD_PRELOAD, MALLOC_CONF, NODE_OPTIONS, LD_LIBRARY_PATH } = process.env;
-  const environment = { LD_PRELOAD, MALLOC_CONF, NODE_OPTIONS, LD_LIBRARY_PATH };
-  const executable = process.platform === 'linux' ? readExecutable(process.execPath) : null;
-  const preload = readPreload(environment, { cwd: process.cwd() });
-  return { pid: null, label: 'the environment', environment, executable, preload, allocator: null };
-}
-
-/** This process. It knows its own allocator better than /proc does. */
-async function ownFacts() {
-  const host = readHost();
-  if (process.platform !== 'linux') return { host, processes: [], ancestors: [], given: null };
-  const own = await readProcess(PROC, process.pid);
-  const options = ownOptions(addon, own.environment ?? {});
-  const heapLimit = require('node:v8').getHeapStatistics().heap_size_limit;
-  const live = addon ? { allocator: allocator(), proof: 'probe' } : {};
-  const known = { options, optionsFrom: options && 'live', heapLimit, node: true };
-  const all = await listProcesses(PROC);
-  const above = await readAll(ancestors(all, process.pid));
-  return { host, processes: [{ ...own, ...live, ...known }], ancestors: above, given: null };
-}
-
-/** Those that are still there. */
-async function readAll(stats) {
-  const read = await Promise.all(stats.map(({ pid }) => readProcess(PROC, pid)));
-  return read.filter(Boolean);
-}
-
-/** Another process, its Node.js children, and who started it. */
-async function processFacts(pid) {
-  const target = await readProcess(PROC, pid);
-  if (!target) throw couldNotLook(`there is no process ${pid}`);
-  if (target.denied.length > 0) {
-    const files = target.denied.join(', ');
-    throw couldNotLook(`reading ${files} takes the same user as process ${pid}, or root`);
-  }
-  const all = await listProcesses(PROC);
-  const below = await readAll(descendants(all, pid).filter((stat) => stat.pid !== pid));
-  const above = await readAll(ancestors(all, pid));
-  const host = readHost({ root: `${PROC}/${pid}/root`, pid });
-  // A Node.js program may be called anything, but a shell or a supervisor only starts one.
-  const node = target.node || !below.some((process) => process.node);
-  if (![target, ...below].some((process) => process.allocator)) {
-    throw couldNotLook(`process ${pid} has no allocator to be seen, as a kernel thread`);
-  }
-  const processes = [{ ...target, node }, ...below];
-  return { host, processes, ancestors: above, given: null };
-}
-
-async function commandFacts(command, { timeoutMs, signal }) {
-  let observed;
-  try {
-    observed = await observe(command, { timeoutMs, signal });
-  } catch (error) {
-    if (error.syscall?.startsWith('spawn')) {
-      throw couldNotLook(`cannot start ${command[0]}: ${error.code}`);
-    }
-    throw error;
-  }
-  const { processes, stderr, ended } = observed;
-  const facts = { host: readHost(), processes, ancestors: [], given: givenEnvironment() };
-  return { ...facts, complaints: complaintsIn(stderr), stderr, ended };
-}
-
-/**
- * The options of a process whose jemalloc cannot be asked, or is not live: as a rehearsal finds them.
- * What jemalloc complained of is known only where its standard error was read.
- */
-async function withRehearsal(process, facts, rehearsals) {
-  const text = confSources(process, facts.host.etcMallocConf)
-    .map((source) => source.text)
-    .join(',');
-  const isLive = process.optionsFrom === 'live';
-  const wanted = process.node && (text !== '' || process.allocator?.name === 'jemalloc');
-  if (!wanted || (isLive && facts.complaints)) return process;
-  if (!rehearsals.has(text)) rehearsals.set(text, rehearse(text));
-  const found = await rehearsals.get(text);
-  if (!found) return { ...process, complaints: facts.complaints ?? [], untried: true };
-  if (isLive) return { ...process, complaints: found.complaints };
-  const { complaints, leftOut } = found;
-  return { ...process, ...optionsOf(process, found, text), complaints, leftOut };
-}
-
-/**
- * jemalloc counts the CPUs of the affinity mask, and the rehearsal has another one: four arenas each, and
- * one where there is one CPU (malloc_init_narenas).
- */
-function optionsOf({ affinity }, { options }, text) {
-  const byCpus = affinity === 1 ? 1 : affinity && affinity * 4;
-  const own = /(^|,)narenas:/.test(text) ? {} : { narenas: byCpus };
-  return { options: { ...options, ...own }, optionsFrom: 'rehearsal' };
-}
-
-async function complete(facts) {
-  const rehearsals = new Map();
-  const rehearsed = facts.processes.map((each) => withRehearsal(each, facts, rehearsals));
-  return { ...facts, processes: await Promise.all(rehearsed), complaints: facts.complaints ?? [] };
-}
-
-function summarise(facts, findings) {
-  const processes = facts.processes
-    .filter(({ node }) => node)
-    .map((process) => ({
-      pid: process.pid,
-      ppid: process.ppid,
-      label: process.label,
-      allocator: process.allocator && {
-        name: process.allocator.name,
-        version: process.allocator.version,
-        library: process.allocator.library,
-        evidence: process.allocator.evidence,
-        proof: process.proof,
-      },
-      options: process.options,
-      optionsFrom: process.optionsFrom,
-    }));
-  const { distribution, arch, platform, container, shipped, addon: native } = facts.host;
-  return {
-    version: VERSION,
-    healthy: findings.every(({ severity }) => severity === 'info'),
-    findings,
-    processes,
-    host: { platform, arch, distribution, container, shipped, addon: native },
-    notes: notesOf(facts),
-  };
-}
-
-/** The line that says what went wrong, where there is one; Node.js puts a stack and its version behind it. */
-function gist(said) {
-  const lines = said.split('\n');
-  return lines.find((line) => /^\w*Error\b/.test(line)) ?? lines.at(-1);
-}
-
-function notesOf({ processes, ended, stderr }) {
-  const denied = processes.flatMap((process) => process.denied ?? []);
-  const notes = [];
-  if (processes.some(({ untried }) => untried))
-    notes.push("MALLOC_CONF could not be tried on heapgap's own jemalloc");
-  if (denied.length > 0)
-    notes.push(`not readable by this user: ${[...new Set(denied)].slice(0, 8).join(', ')}`);
-  if (ended && ended.status !== 0) {
-    const said = stderr.trimEnd();
-    const how = ended.signal ?? `status ${ended.status}`;
-    notes.push(`the command ended by itself with ${how}: ${gist(said)}`);
-  }
-  return notes;
-}
-
-/** Gathers facts and judges them. `signal` ends a command early. */
-async function examine({ pid, command, timeoutMs = OPTIONS.timeoutMs.default, signal = NEVER }) {
-  const facts = await complete(await gather({ pid, command, timeoutMs, signal }));
-  signal.throwIfAborted();
-  const report = summarise(facts, judge(facts));
-  if (command && report.processes.length === 0 && report.findings.length === 0) {
-    const [note = 'it started none in time'] = report.notes;
-    throw couldNotLook(`no Node.js process was seen: ${note}`);
-  }
-  return report;
-}
-
-function gather({ pid, command, timeoutMs, signal }) {
-  if (process.platform !== 'linux' && (pid || command)) {
-    throw couldNotLook(`other processes are looked at by /proc, which ${process.platform} lacks`);
-  }
-  if (pid !== undefined) return processFacts(pid);
-  if (command !== undefined) return commandFacts(command, { timeoutMs, signal });
-  return ownFacts();
-}
+/** Only loaded where it runs: it is many files. */
+const examineHere = (asked) => require('./examine.js').examine(asked);
 
 async function doctor(options) {
   const { pid, command, timeoutMs } = readOptions(OPTIONS, options, 'doctor');
   if (pid !== undefined && command !== undefined) {
     throw invalidArg('command', 'left out where `pid` is given', command);
   }
-  return examine({ pid, command, timeoutMs });
+  // What a command started is cleaned up when the process exits, which a thread may not live to see.
+  if (command !== undefined) return examineHere({ command, timeoutMs });
+  const asked = { pid, heapLimit: v8.getHeapStatistics().heap_size_limit };
+  try {
+    return await examineInThread(asked);
+  } catch (error) {
+    if (NO_THREAD.includes(error.code)) return examineHere(asked);
+    throw error;
+  }
 }
 
-module.exports = { OPTIONS, doctor, examine };
+module.exports = { doctor };

@@ -4,7 +4,8 @@
 
 const folder = process.env.HEAPGAP_DOCTOR_REPORTS;
 
-function report() {
+/** `ran`: whether the main module has run, which may put the process on another allocator. */
+function report(ran) {
   const fs = require('node:fs');
   const { addon, allocator, why } = require('../native.js');
   const { codeFiles } = require('./facts/maps.js');
@@ -12,6 +13,8 @@ function report() {
   const { LD_PRELOAD, MALLOC_CONF, NODE_OPTIONS, LD_LIBRARY_PATH } = process.env;
   const facts = {
     pid: process.pid,
+    at: Date.now(),
+    ran,
     ppid: process.ppid,
     argv: [process.argv0, ...process.execArgv, ...process.argv.slice(1)],
     program: process.execPath,
@@ -23,15 +26,26 @@ function report() {
     heapLimit: require('node:v8').getHeapStatistics().heap_size_limit,
   };
   // Renamed when whole: a process that executes another keeps its pid, and its last report counts.
-  const file = `${folder}/${process.pid}`;
-  fs.writeFileSync(`${file}.part`, JSON.stringify(facts), { mode: 0o600, flag: 'w' });
-  fs.renameSync(`${file}.part`, `${file}.json`);
+  // Others may write to the folder: a file that is there already, or a link, is not written to.
+  const part = `${folder}/${process.pid}.${process.hrtime.bigint()}`;
+  fs.writeFileSync(part, JSON.stringify(facts), { mode: 0o600, flag: 'wx' });
+  fs.renameSync(part, `${folder}/${process.pid}.json`);
 }
 
-if (folder) {
+function attempt(ran) {
   try {
-    if (require('node:worker_threads').isMainThread) report();
+    report(ran);
   } catch {
     // The service matters more.
   }
+}
+
+try {
+  if (folder && require('node:worker_threads').isMainThread) {
+    attempt(false);
+    // By then the main module has run.
+    setImmediate(attempt, true).unref();
+  }
+} catch {
+  // As above.
 }

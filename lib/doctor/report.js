@@ -68,12 +68,12 @@ const nameOf = ({ allocator: { name, version } }) =>
 
 const describe = ({ pid, label }) => `process ${pid} (${label})`;
 
-/** The lines are to be pasted: nothing is added to them. */
+/** The lines are to be pasted: nothing is added to them, nor cut off. */
 function fixText({ fix }) {
   const applying = fix.filter(({ applies }) => applies);
   return applying.flatMap(({ distribution, arch, lines }) => [
     distribution === 'any' ? '  fix:' : `  fix, on ${distribution}, ${arch}:`,
-    ...lines.map((line) => `    ${plain(line)}`),
+    ...lines.map((line) => `    ${escapeUnsafe(line)}`),
   ]);
 }
 

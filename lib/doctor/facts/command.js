@@ -2,6 +2,7 @@
 // Runs a command and watches what becomes of its environment in the processes that it starts.
 
 const { spawn } = require('node:child_process');
+const { randomUUID } = require('node:crypto');
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
@@ -9,12 +10,16 @@ const path = require('node:path');
 const { couldNotLook } = require('../../errors.js');
 const { readExecutable, readPreload } = require('./preload.js');
 const { describeMapped, labelOf, readProcess, splitArguments } = require('./process.js');
+const { withFile } = require('./files.js');
 const { descendants, listProcesses } = require('./tree.js');
+
+const { O_NOFOLLOW } = fs.constants;
 
 const PROC = '/proc';
 /** Tells probe.js where to; probe.js has the name too. */
 const REPORTS = 'HEAPGAP_DOCTOR_REPORTS';
 const PROBE = path.join(__dirname, '..', 'probe.js');
+const PACKAGE = path.join(__dirname, '..', '..', '..');
 
 /** How often the processes are looked at. */
 const LOOK_EVERY_MS = 100;
@@ -26,6 +31,8 @@ const SETTLED_MS = 2000;
 const GRACE_MS = 2000;
 
 const MAX_STDERR = 256 * 1024;
+const MAX_REPORTS = 4096;
+const MAX_REPORT = 1024 * 1024;
 
 /** NODE_OPTIONS takes a word in double quotes, with backslashes inside (node.1). */
 const quoted = (file) => `"${file.replace(/["\\]/g, '\\$&')}"`;
@@ -68,37 +75,95 @@ function start([file, ...args], env) {
   return { child, output };
 }
 
-/** Who has reported, by pid. A report that cannot be read is one that is being written. */
-function readReports(folder) {
-  const reports = new Map();
-  for (const name of fs.readdirSync(folder)) {
-    if (!name.endsWith('.json')) continue;
-    try {
-      const report = JSON.parse(fs.readFileSync(path.join(folder, name), 'utf8'));
-      reports.set(report.pid, report);
-    } catch {
-      // The next look finds it whole.
-    }
+/** Who has reported, by pid. What cannot be read is being written, or is no report. */
+function readReports({ reports }) {
+  const found = new Map();
+  for (const name of fs.readdirSync(reports).slice(0, MAX_REPORTS)) {
+    if (!/^\d+\.json$/.test(name)) continue;
+    const report = readReport(path.join(reports, name));
+    if (report && name === `${report.pid}.json`) found.set(report.pid, report);
   }
-  return reports;
+  return found;
 }
 
-/** Looks at all processes of the command once; `seen` keeps those that have ended since. */
-async function look(child, seen) {
-  const all = await listProcesses(PROC);
-  const alive = descendants(all, child.pid, child.pid);
+/** Other users may have written it: a link is not followed, and a pipe is not waited for. */
+function readReport(file) {
+  try {
+    const text = withFile(file, (read) => read(0, MAX_REPORT).toString('utf8'), O_NOFOLLOW);
+    const report = JSON.parse(text);
+    return isReport(report) ? report : null;
+  } catch {
+    return null;
+  }
+}
+
+const isText = (value) => typeof value === 'string';
+const isTexts = (value) => Array.isArray(value) && value.every(isText);
+const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
+const orNull = (check, value) => value === null || check(value);
+
+/** Whether it has the shape that probe.js gives it. */
+function isReport(report) {
+  if (!isObject(report) || !isObject(report.environment)) return false;
+  const { pid, ppid, at, heapLimit, argv, program, environment, options, files } = report;
+  return (
+    [pid, ppid, at, heapLimit].every(Number.isFinite) &&
+    isText(program) &&
+    isTexts(argv) &&
+    isTexts(files) &&
+    Object.values(environment).every(isText) &&
+    orNull(isObject, options) &&
+    orNull(isText, report.why) &&
+    orNull(isAllocator, report.allocator)
+  );
+}
+
+const isAllocator = (value) =>
+  isObject(value) &&
+  isText(value.name) &&
+  isTexts(value.evidence) &&
+  orNull(isText, value.version) &&
+  orNull(isText, value.library);
+
+/**
+ * Looks at all processes of the command once. `seen` keeps those that have ended since; each has its
+ * `parent` as it was then, and what it was itself `before` it executed another program.
+ */
+async function look(run, seen) {
+  const alive = await living(run, seen);
+  const now = new Map();
   for (const { pid, start } of alive) {
     const found = await readProcess(PROC, pid);
+    if (found?.start !== start) continue;
     const key = `${pid}:${start}`;
-    const looks = (seen.get(key)?.looks ?? 0) + 1;
-    if (found?.start === start) seen.set(key, { ...found, looks });
+    const last = seen.get(key);
+    const same = last && isSame(last, found);
+    const entry = {
+      ...found,
+      looks: (last?.looks ?? 0) + 1,
+      since: same ? last.since : Date.now(),
+      before: same ? last.before : last,
+      parent: now.get(found.ppid) ?? last?.parent,
+    };
+    now.set(pid, entry);
+    seen.set(key, entry);
   }
   return alive;
 }
 
+const isSame = (one, other) =>
+  one.program === other.program &&
+  JSON.stringify(one.environment) === JSON.stringify(other.environment);
+
+/** What lives of the command. Once its first process has ended, the rest may be anybody's children. */
+async function living(run, seen) {
+  if (run.output.ended) return remaining(run, [...seen.values()]);
+  return descendants(await listProcesses(PROC), run.child.pid, run.child.pid);
+}
+
 /**
- * Runs until the command has ended, has started nothing new for a while, or `timeoutMs` have passed
- * since its first Node.js process reported.
+ * Runs until nothing of the command lives, it has started nothing new for a while, or `timeoutMs` have
+ * passed since its first Node.js process reported.
  */
 async function watch(run, folder, timeoutMs, signal) {
   const seen = new Map();
@@ -107,15 +172,18 @@ async function watch(run, folder, timeoutMs, signal) {
   const deadline = performance.now() + Math.max(timeoutMs, SETTLED_MS) * 2;
   let known = '';
   while (!signal.aborted && !run.output.error) {
-    await look(run.child, seen);
+    const { ended } = run.output;
+    const alive = await look(run, seen);
     const now = performance.now();
     const reports = readReports(folder);
-    const current = `${[...seen.keys()]} ${[...reports.keys()]}`;
+    const starting = alive.some(({ pid }) => reports.get(pid)?.ran === false);
+    const current = `${[...seen.keys()]} ${Array.from(reports.values(), ({ pid, at }) => [pid, at])}`;
     if (current !== known) changedAt = now;
     known = current;
     if (reports.size > 0) reportedAt = Math.min(reportedAt, now);
-    const settled = reports.size > 0 && now - changedAt > SETTLED_MS;
-    if (run.output.ended || settled || now - reportedAt > timeoutMs || now > deadline) break;
+    const settled = reports.size > 0 && !starting && now - changedAt > SETTLED_MS;
+    const over = ended && alive.length === 0;
+    if (over || settled || now - reportedAt > timeoutMs || now > deadline) break;
     await sleep(LOOK_EVERY_MS, signal);
   }
   return { seen: [...seen.values()], reports: readReports(folder) };
@@ -215,11 +283,21 @@ function fromReport({ pid, ppid, argv, program, environment, ...report }) {
   );
 }
 
-/** A container whose root is read-only may have no other folder to write to than the last of these. */
+/**
+ * A command may run as another user than doctor does, as by setpriv, and reports all the same: to a
+ * folder that anybody may write to who knows its name, which is in the environment of the command
+ * alone. A container whose root is read-only may have no other place than the last of these.
+ */
 function makeFolder() {
   for (const parent of [os.tmpdir(), '/dev/shm']) {
     try {
-      return fs.mkdtempSync(path.join(parent, 'heapgap-doctor-'));
+      const outer = fs.mkdtempSync(path.join(parent, 'heapgap-doctor-'));
+      const reports = path.join(outer, randomUUID());
+      fs.mkdirSync(reports);
+      // The outer one cannot be listed, nor may anybody remove in the inner one what others wrote.
+      fs.chmodSync(reports, 0o1733);
+      fs.chmodSync(outer, 0o711);
+      return { outer, reports };
     } catch {
       // The next one may do.
     }
@@ -227,8 +305,19 @@ function makeFolder() {
   throw couldNotLook(`a folder to write to is needed: set TMPDIR, which is ${os.tmpdir()}`);
 }
 
+/** The program's own words that our probe could not be loaded; the service did not start then. */
+function wasRefused({ stderr }) {
+  return stderr.includes(PROBE) && /ERR_ACCESS_DENIED|EACCES|Cannot find module/.test(stderr);
+}
+
+const refused = () =>
+  couldNotLook(
+    `a Node.js of the command may not read ${PACKAGE} and did not start: pass --allow-fs-read=${PACKAGE}/* ` +
+      'where it runs under --permission, let its user read the folder, or start the command and use --pid',
+  );
+
 /**
- * Runs `command` and answers `{ processes, complaints, ended }`. The command is ended in the end, and
+ * Runs `command` and answers `{ processes, stderr, ended }`. The command is ended in the end, and
  * nothing is left behind, however this is left.
  */
 async function observe(command, { timeoutMs, signal }) {
@@ -236,10 +325,10 @@ async function observe(command, { timeoutMs, signal }) {
   const env = {
     ...process.env,
     NODE_OPTIONS: withProbe(process.env.NODE_OPTIONS),
-    [REPORTS]: folder,
+    [REPORTS]: folder.reports,
   };
-  const removeFolder = () => fs.rmSync(folder, { recursive: true, force: true });
-  const run = { ...start(command, env), mark: `${REPORTS}=${folder}` };
+  const removeFolder = () => fs.rmSync(folder.outer, { recursive: true, force: true });
+  const run = { ...start(command, env), mark: `${REPORTS}=${folder.reports}` };
   const cleanUp = () => {
     if (run.child.pid !== undefined && !run.output.ended) kill(-run.child.pid, 'SIGKILL');
     removeFolder();
@@ -250,6 +339,7 @@ async function observe(command, { timeoutMs, signal }) {
     const watched = await watch(run, folder, timeoutMs, signal);
     seen = watched.seen;
     if (run.output.error) throw run.output.error;
+    if (wasRefused(run.output)) throw refused();
     return { processes: mergeReports(watched), ...run.output };
   } finally {
     await stop(run, seen);
@@ -275,9 +365,21 @@ function mergeReports({ seen, reports }) {
     unseen.delete(process.pid);
     // It has executed another program since it was looked at.
     const stale = report && report.program !== process.program;
-    return stale ? fromReport(report) : merge(process, report);
+    return stale ? { ...fromReport(report), parent: process.parent } : merge(process, report);
   });
-  return [...processes, ...Array.from(unseen.values(), fromReport)];
+  const byPid = new Map(seen.map((process) => [process.pid, process]));
+  const others = Array.from(unseen.values(), (report) => ({
+    ...fromReport(report),
+    parent: stateAt(byPid.get(report.ppid), report.at),
+  }));
+  return [...processes, ...others];
+}
+
+/** What `process` was at a time; where it was seen later only, the first that it was seen as. */
+function stateAt(process, at) {
+  let state = process;
+  while (state?.before && state.since > at) state = state.before;
+  return state;
 }
 
 module.exports = { observe, withoutProbe };

@@ -7,17 +7,26 @@ const path = require('node:path');
 
 const MAX_LINKS = 40;
 
+/** PATH_MAX; the kernel takes no longer path. */
+const MAX_PATH = 4096;
+
+/** Of names on the way: each is asked for, and links may make a long way of a short path. */
+const MAX_STEPS = 4096;
+
 /**
  * The path outside of `file` as seen inside `root`. The kernel would follow an absolute link
  * out of /proc/<pid>/root, to a file of ours. `null` where links go round in circles.
  */
 function resolveIn(root, file) {
   if (root === '/') return file;
+  if (file.length > MAX_PATH) return null;
   let done = '';
   let links = 0;
+  let steps = 0;
   const todo = file.split('/');
   while (todo.length > 0) {
     const part = todo.shift();
+    steps += 1;
     if (part === '' || part === '.') continue;
     if (part === '..') {
       done = path.dirname(done || '/').replace(/^\/$/, '');
@@ -29,7 +38,7 @@ function resolveIn(root, file) {
       continue;
     }
     links += 1;
-    if (links > MAX_LINKS) return null;
+    if (links > MAX_LINKS || steps > MAX_STEPS) return null;
     if (target.startsWith('/')) done = '';
     todo.unshift(...target.split('/'));
   }
@@ -45,10 +54,10 @@ function linkTarget(file) {
 }
 
 /** Hands `look` a `read(offset, length)` of a regular file; throws what the file system says. */
-function withFile(file, look) {
+function withFile(file, look, flags = 0) {
   // Opening a device or a pipe can do something, or wait for ever.
   if (!fs.statSync(file).isFile()) throw Object.assign(new Error('not a file'), { code: 'EISDIR' });
-  const fd = fs.openSync(file, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
+  const fd = fs.openSync(file, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK | flags);
   try {
     return look((offset, length) => readAt(fd, offset, length));
   } finally {

@@ -15,4 +15,4 @@ function ownOptions(addon, environment) {
   return { ...known, ...addon.options(asked) };
 }
 
-module.exports = { ETC_MALLOC_CONF, ownOptions };
+module.exports = { ownOptions };

@@ -23,18 +23,21 @@ function allocatorByName(file) {
 
 const TRIPLETS = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' };
 
+/** How much of a list is looked at: no real one is as long, and somebody waits for the answer. */
+const MAX_ENTRIES = 64;
+
 /** Where a name without a slash is looked for, besides /etc/ld.so.cache (ld.so(8)). */
 function searchPath(libraryPath) {
   const triplet = TRIPLETS[process.arch];
   const folders = ['/lib64', '/usr/lib64', '/lib', '/usr/lib', '/usr/local/lib'];
   const multiarch = triplet ? [`/lib/${triplet}`, `/usr/lib/${triplet}`] : [];
-  return [...(libraryPath ?? '').split(/[:;]/).filter(Boolean), ...multiarch, ...folders];
+  const own = (libraryPath ?? '').split(/[:;]/).filter(Boolean).slice(0, MAX_ENTRIES);
+  return [...own, ...multiarch, ...folders];
 }
 
-function findByName(root, name, libraryPath) {
+function findByName(root, name, libraryPath, cache) {
   const places = searchPath(libraryPath).map((folder) => `${folder}/${name}`);
-  const cache = readText(root, '/etc/ld.so.cache', 4 * 1024 * 1024) ?? '';
-  const cached = cache.split('\0').filter((text) => text.endsWith(`/${name}`));
+  const cached = cache().filter((text) => text.endsWith(`/${name}`));
   return [...places, ...cached].find((file) => file.startsWith('/') && exists(root, file)) ?? null;
 }
 
@@ -66,11 +69,10 @@ function problemOf(code) {
  * is not known, and what depends on it is not looked at.
  */
 function readPreload(environment, { root = '/', cwd = null } = {}) {
-  const spaced = spacedEntries(environment, root);
-  const pieces = (environment.LD_PRELOAD ?? '')
-    .split(':')
-    .filter((piece) => !spaced.includes(piece));
-  const words = pieces.flatMap((piece) => piece.split(/\s+/)).filter(Boolean);
+  const pieces = (environment.LD_PRELOAD ?? '').split(':', MAX_ENTRIES);
+  const spaced = pieces.filter((piece) => isSpaced(piece, root));
+  const words = wordsOf(pieces.filter((piece) => !spaced.includes(piece)).join(':'));
+  const cache = memoised(() => readCache(root));
   const split = spaced.map((entry) => ({
     entry,
     file: entry,
@@ -80,18 +82,32 @@ function readPreload(environment, { root = '/', cwd = null } = {}) {
     problem: 'spaces',
     detail: null,
   }));
-  return [...split, ...words.map((entry) => readEntry(entry, environment, root, cwd))];
+  const seen = words.slice(0, MAX_ENTRIES);
+  return [...split, ...seen.map((entry) => readEntry(entry, environment, { root, cwd, cache }))];
 }
 
-/** Files that are there, but whose names have spaces: the linker looks for each word by itself. */
-function spacedEntries({ LD_PRELOAD = '' }, root) {
-  return LD_PRELOAD.split(':').filter(
-    (piece) => /\S\s+\S/.test(piece) && piece.startsWith('/') && exists(root, piece),
-  );
+const wordsOf = (list) => list.split(/[:\s]+/).filter(Boolean);
+
+/** Whether there is more in it than `readPreload` looks at. */
+const isTooLong = ({ LD_PRELOAD = '' }) => wordsOf(LD_PRELOAD).length > MAX_ENTRIES;
+
+function memoised(read) {
+  let known = null;
+  return () => {
+    known ??= read();
+    return known;
+  };
 }
 
-function readEntry(entry, environment, root, cwd) {
-  const file = placeOf(entry, environment, root, cwd);
+/** The strings of /etc/ld.so.cache; the file names among them are absolute. */
+const readCache = (root) => (readText(root, '/etc/ld.so.cache', 4 * 1024 * 1024) ?? '').split('\0');
+
+/** A file that is there, but whose name has spaces: the linker looks for each word by itself. */
+const isSpaced = (piece, root) =>
+  /\S\s+\S/.test(piece) && piece.startsWith('/') && exists(root, piece);
+
+function readEntry(entry, environment, { root, cwd, cache }) {
+  const file = placeOf(entry, environment, { root, cwd, cache });
   const known = { entry, file, allocator: allocatorByName(entry), elf: null, malloc: null };
   // $ORIGIN, $LIB and $PLATFORM are the linker's to fill in (ld.so(8)).
   if (entry.includes('$')) return { ...known, problem: null, detail: null };
@@ -101,9 +117,9 @@ function readEntry(entry, environment, root, cwd) {
   return { ...known, ...inspect(resolveIn(root, file)) };
 }
 
-function placeOf(entry, environment, root, cwd) {
+function placeOf(entry, environment, { root, cwd, cache }) {
   if (entry.startsWith('/')) return entry;
-  if (!entry.includes('/')) return findByName(root, entry, environment.LD_LIBRARY_PATH);
+  if (!entry.includes('/')) return findByName(root, entry, environment.LD_LIBRARY_PATH, cache);
   return cwd === null ? null : `${cwd}/${entry.replace(/^(?:\.\/)+/, '')}`;
 }
 
@@ -117,4 +133,4 @@ function readExecutable(place) {
   }
 }
 
-module.exports = { TRIPLETS, allocatorByName, readExecutable, readPreload };
+module.exports = { MAX_ENTRIES, allocatorByName, isTooLong, readExecutable, readPreload };

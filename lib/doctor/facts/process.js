@@ -4,6 +4,7 @@
 const fs = require('node:fs/promises');
 const path = require('node:path');
 
+const { container } = require('../../container.js');
 const { exportsSymbol } = require('./elf.js');
 const { resolveIn, withFile } = require('./files.js');
 const { codeFiles } = require('./maps.js');
@@ -33,17 +34,17 @@ async function attempt(denied, name, read) {
   }
 }
 
-/** `pid`'s parent, group, session and start, or `null` where there is no such process (any more). */
+/** `pid`'s parent, session and start, or `null` where there is no such process (any more). */
 async function readStat(proc, pid) {
   try {
     const text = await fs.readFile(`${proc}/${pid}/stat`, 'latin1');
     // The name may hold spaces and brackets; the last bracket ends it.
     const end = text.lastIndexOf(')');
     const fields = text.slice(end + 2).split(' ');
-    const [state, ppid, group, session] = fields;
+    const [state, ppid, , session] = fields;
     if (state === 'Z' || state === 'X') return null;
     const name = text.slice(text.indexOf('(') + 1, end);
-    return { pid, name, ppid: +ppid, group: +group, session: +session, start: fields[19] };
+    return { pid, name, ppid: +ppid, session: +session, start: fields[19] };
   } catch (error) {
     if (GONE.includes(error.code) || DENIED.includes(error.code)) return null;
     throw error;
@@ -96,23 +97,28 @@ async function countBackgroundThreads(folder) {
   return (await Promise.all(names)).filter((name) => name.trim() === BACKGROUND_THREAD).length;
 }
 
-async function readStatus(file) {
-  const text = await fs.readFile(file, 'latin1');
-  const field = (name) => new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(text)?.[1];
-  const mask = (field('Cpus_allowed') ?? '').replaceAll(',', '');
-  const bits = [...mask].reduce((sum, digit) => sum + (COUNTS[digit] ?? 0), 0);
-  return { affinity: bits || null, thpEnabled: field('THP_enabled') !== '0' };
-}
+/** Whether prctl(PR_SET_THP_DISABLE) has not been called. */
+const mayHaveHugePages = async (file) =>
+  !/^THP_enabled:\s*0$/m.test(await fs.readFile(file, 'latin1'));
 
-const COUNTS = Object.fromEntries(
-  Array.from({ length: 16 }, (_, digit) => [
-    digit.toString(16),
-    [1, 2, 4, 8].filter((bit) => digit & bit).length,
-  ]),
-);
+/** The kernel adds it where the file was removed since, as by an update. */
+const nameOf = (program, name) =>
+  path.basename((program ?? '').replace(/ \(deleted\)$/, '')) || name;
+
+/** Online CPUs that it may run on; jemalloc counts them. */
+const affinityOf = (pid) => container({ pid }).affinity;
 
 function looksLikeNode(program, name) {
-  return /^node(js)?([-_.]?\d+)*$/.test(path.basename(program ?? '') || name);
+  return /^node(js)?([-_.]?\d+)*$/.test(nameOf(program, name));
+}
+
+/** Whether the program exports what addons of Node.js need, whatever it is called. */
+function bringsNodeApi(proc, pid) {
+  try {
+    return withFile(`${proc}/${pid}/exe`, (read) => exportsSymbol(read, 'napi_create_function'));
+  } catch {
+    return false;
+  }
 }
 
 /** Options of Node.js that take the next word (node.1). */
@@ -137,7 +143,7 @@ function splitArguments(argv) {
 /** What to call a process: its program and the script it runs. Arguments may hold secrets. */
 function labelOf(program, name, argv) {
   const { script } = splitArguments(argv);
-  const parts = [path.basename(program ?? '') || name];
+  const parts = [nameOf(program, name)];
   if (script) parts.push(path.basename(script));
   return parts.join(' ').slice(0, 80);
 }
@@ -208,7 +214,7 @@ async function readProcess(proc, pid) {
   const environment = await of('environ', () => readEnvironment(`${folder}/environ`));
   const files = await of('maps', async () => codeFiles(await readBounded(`${folder}/maps`)));
   const threads = await of('task', () => countBackgroundThreads(`${folder}/task`));
-  const status = await of('status', () => readStatus(`${folder}/status`));
+  const huge = await of('status', () => mayHaveHugePages(`${folder}/status`));
   const executable = readExecutable(`${folder}/exe`);
   const bits = executable?.bits ?? 64;
   const secure = await of('auxv', () => readSecure(`${folder}/auxv`, bits));
@@ -239,10 +245,10 @@ async function readProcess(proc, pid) {
     heapLimit: null,
     peakRss,
     backgroundThreads: threads,
-    affinity: status?.affinity ?? null,
-    thpEnabled: status?.thpEnabled ?? true,
+    affinity: pid === 'self' ? null : affinityOf(pid),
+    thpEnabled: huge ?? true,
     denied,
   };
 }
 
-module.exports = { describeMapped, labelOf, readProcess, readStat, splitArguments };
+module.exports = { bringsNodeApi, describeMapped, labelOf, readProcess, readStat, splitArguments };

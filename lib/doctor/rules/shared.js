@@ -113,11 +113,13 @@ const preloadsAllocator = ({ preload }) => preload.some(({ allocator }) => alloc
 function originOf(facts, process, has) {
   const byPid = new Map([...facts.ancestors, ...facts.processes].map((each) => [each.pid, each]));
   const visited = new Set();
-  let above = byPid.get(process.ppid);
+  // A parent may have executed another program since: `parent` is what it was then.
+  const parentOf = ({ parent, ppid }) => parent ?? byPid.get(ppid);
+  let above = parentOf(process);
   while (above && !visited.has(above)) {
     if (above.environment && has(above)) return above;
     visited.add(above);
-    above = byPid.get(above.ppid);
+    above = parentOf(above);
   }
   return facts.given && has(facts.given) ? facts.given : null;
 }
