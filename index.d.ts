@@ -478,8 +478,8 @@ export function route(options?: RouteOptions): RouteHandler;
  * in this process, in another one (`pid`), or in a command, which is really started. The same as
  * `npx heapgap doctor`; docs/doctor.md explains every finding.
  *
- * For a diagnosis, not for every request: its code is loaded by the first call, which holds the event
- * loop for some milliseconds.
+ * For a diagnosis, not for every request: the look is made in a worker thread, and the first call holds the
+ * event loop for some milliseconds, which starting that takes. A command is looked at from this thread.
  *
  * Rejects with `ERR_HEAPGAP_COULD_NOT_LOOK` where there is no such process, it may not be read, or the
  * command starts no Node.js process; and as `stats()` throws, for a bad option.

@@ -41,7 +41,7 @@ function givenEnvironment() {
  * This process. It knows its own allocator better than /proc does. Nothing is rehearsed: a second
  * Node.js may be what a service at its memory limit is ended for.
  */
-async function ownFacts(heapLimit) {
+async function ownFacts(heap) {
   const host = readHost();
   const facts = { host, complaints: [], ancestors: [], given: null };
   if (process.platform !== 'linux') return { ...facts, processes: [] };
@@ -54,7 +54,7 @@ async function ownFacts(heapLimit) {
     pid: process.pid,
     options,
     optionsFrom: options && 'live',
-    heapLimit,
+    ...heap,
     node: true,
   };
   const all = await listProcesses(PROC);
@@ -205,20 +205,14 @@ function notesOf({ processes, given, ended, stderr }) {
 }
 
 /**
- * Gathers facts and judges them. `signal` ends a command early; `heapLimit` is V8's of the process that
- * asks, which a worker thread of it has another one of.
+ * Gathers facts and judges them. `signal` ends a command early; `heap` is that of the process that asks,
+ * which a worker thread of it has another one of.
  */
-async function examine({
-  pid,
-  command,
-  timeoutMs = DEFAULT_TIMEOUT_MS,
-  signal = NEVER,
-  heapLimit,
-}) {
+async function examine({ pid, command, timeoutMs = DEFAULT_TIMEOUT_MS, signal = NEVER, heap }) {
   if (process.platform !== 'linux' && (pid || command)) {
     throw couldNotLook(`other processes are looked at by /proc, which ${process.platform} lacks`);
   }
-  const facts = await gather({ pid, command, timeoutMs, signal, heapLimit });
+  const facts = await gather({ pid, command, timeoutMs, signal, heap });
   signal.throwIfAborted();
   const report = summarise(facts, judge(facts));
   if (command && report.processes.length === 0 && report.findings.length === 0) {
@@ -228,10 +222,10 @@ async function examine({
   return report;
 }
 
-async function gather({ pid, command, timeoutMs, signal, heapLimit }) {
+async function gather({ pid, command, timeoutMs, signal, heap }) {
   if (command !== undefined) return complete(await commandFacts(command, { timeoutMs, signal }));
   if (pid !== undefined && pid !== process.pid) return complete(await processFacts(pid));
-  return ownFacts(heapLimit);
+  return ownFacts(heap);
 }
 
 module.exports = { examine };

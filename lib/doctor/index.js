@@ -57,6 +57,16 @@ function examineInThread(asked) {
 /** Only loaded where it runs: it is many files. */
 const examineHere = (asked) => require('./examine.js').examine(asked);
 
+/** A process that has just started shows nothing of what it will need. */
+const SETTLED_S = 60;
+
+/** V8's limit, and what this process has beside V8's heap: in a thread they would be the thread's. */
+function ownHeap() {
+  const { heap_size_limit: heapLimit, total_physical_size: heap } = v8.getHeapStatistics();
+  const beside = process.uptime() > SETTLED_S ? process.memoryUsage.rss() - heap : null;
+  return { heapLimit, beside };
+}
+
 async function doctor(options) {
   const { pid, command, timeoutMs } = readOptions(OPTIONS, options, 'doctor');
   if (pid !== undefined && command !== undefined) {
@@ -64,7 +74,7 @@ async function doctor(options) {
   }
   // What a command started is cleaned up when the process exits, which a thread may not live to see.
   if (command !== undefined) return examineHere({ command, timeoutMs });
-  const asked = { pid, heapLimit: v8.getHeapStatistics().heap_size_limit };
+  const asked = { pid, heap: ownHeap() };
   try {
     return await examineInThread(asked);
   } catch (error) {
