@@ -31,21 +31,24 @@ const OPTIONS = {
   },
 };
 
-/** Looking takes a few MB. Nothing that the service has preloaded runs in the thread. */
-const THREAD = {
+/**
+ * Looking takes a few MB. Nothing that the service has preloaded runs in the thread, but for what lets it
+ * find our files in Yarn's archives (Plug'n'Play).
+ */
+const thread = () => ({
   name: 'heapgap doctor',
   resourceLimits: { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 4 },
-  execArgv: [],
+  execArgv: process.versions.pnp ? ['--require', require.resolve('pnpapi')] : [],
   env: {},
-};
+});
 
-/** No thread may be had: by --permission, or by a limit of the container. */
-const NO_THREAD = ['ERR_ACCESS_DENIED', 'ERR_WORKER_INIT_FAILED'];
+/** No thread may be had: by --permission, by a limit of the container, or where it finds no files. */
+const NO_THREAD = ['ERR_ACCESS_DENIED', 'ERR_WORKER_INIT_FAILED', 'MODULE_NOT_FOUND'];
 
 /** The promise keeps the process alive until it settles, as that of any file read does. */
 function examineInThread(asked) {
   return new Promise((resolve, reject) => {
-    const worker = new Worker(require.resolve('./thread.js'), { ...THREAD, workerData: asked });
+    const worker = new Worker(require.resolve('./thread.js'), { ...thread(), workerData: asked });
     worker.once('message', ({ report, failure }) =>
       report ? resolve(report) : reject(Object.assign(new Error(failure.message), failure)),
     );

@@ -28,7 +28,8 @@ const publishedFiles = () => npmPack(root, ['--dry-run']).files.map((file) => fi
 function mainManifest() {
   const { private: _, scripts, devDependencies, napi, ...rest } = source;
   const platforms = PLATFORMS.map((platform) => [packageName(platform), source.version]);
-  return { ...rest, optionalDependencies: Object.fromEntries(platforms) };
+  // Yarn's Plug'n'Play leaves it in files: other processes are told to load some of them (doctor's probe).
+  return { ...rest, optionalDependencies: Object.fromEntries(platforms), preferUnplugged: true };
 }
 
 function platformManifest(platform) {
