@@ -8,33 +8,11 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { describe, test } = require('node:test');
 const { environment, finished } = require('./support/child.js');
+const { BIN, NODE, WAIT, doctor, examined, started } = require('./support/doctor.js');
 const faulty = require('./support/faulty.js');
 
 const ROOT = path.join(__dirname, '..');
-const BIN = path.join(ROOT, 'bin', 'heapgap.js');
-const NODE = process.execPath;
 const { SHIPPED } = faulty;
-const WAIT = "console.log('up'); setInterval(() => {}, 9e4)";
-
-const doctor = (args, options) => finished(NODE, [BIN, 'doctor', ...args], options);
-
-/** The report, and with which status doctor ended. */
-async function examined(args, options) {
-  const { code, stdout, stderr } = await doctor(['--json', ...args], options);
-  assert.notEqual(stdout, '', stderr);
-  return { status: code, ...JSON.parse(stdout) };
-}
-
-/** A process that has printed its first line; ended after the test. */
-async function started(t, [file, ...args], env) {
-  const child = spawn(file, args, {
-    env: environment(env),
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
-  t.after(() => child.kill('SIGKILL'));
-  await once(child.stdout, 'data');
-  return child.pid;
-}
 
 describe('MALLOC_CONF of another process writes no file and prints nothing', () => {
   const PROFILE = 'prof:true,prof_final:true,prof_prefix:FOLDER/p';

@@ -11,34 +11,10 @@ const { describe, test } = require('node:test');
 const { JEMALLOCS, LIBRARIES, preload } = require('./support/allocators.js');
 const { inCgroup, makeCgroup } = require('./support/cgroup.js');
 const { environment, finished } = require('./support/child.js');
+const { BIN, NODE, WAIT, doctor, examined, started } = require('./support/doctor.js');
 const faulty = require('./support/faulty.js');
 
-const BIN = path.join(__dirname, '..', 'bin', 'heapgap.js');
-const NODE = process.execPath;
 const { SHIPPED } = faulty;
-const WAIT = "console.log('up'); setInterval(() => {}, 9e4)";
-
-const doctor = (args, options) => finished(NODE, [BIN, 'doctor', ...args], options);
-
-/** The report, and with which status doctor ended. */
-async function examined(args, options) {
-  const { code, stdout, stderr } = await doctor(['--json', ...args], options);
-  assert.notEqual(stdout, '', stderr);
-  return { status: code, ...JSON.parse(stdout) };
-}
-
-/** A process that has printed its first line; ended after the test. */
-async function started(t, command, env, options = {}) {
-  const [file, ...args] = command;
-  const child = spawn(file, args, {
-    ...options,
-    env: environment(env),
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
-  t.after(() => child.kill('SIGKILL'));
-  await once(child.stdout, 'data');
-  return child.pid;
-}
 
 /** The three ways to look at a Node.js process that has `env`. */
 const MODES = {

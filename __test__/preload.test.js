@@ -694,11 +694,9 @@ describe('where it cannot be done the service starts all the same, with one warn
     assert.deepEqual([parse(absolute).name, absolute.stderr], ['jemalloc', '']);
   });
 
-  test('through the dynamic linker, with a title over its arguments', async (t) => {
-    const linker = execFileSync('gcc', ['-print-file-name=ld-linux-x86-64.so.2'], {
-      encoding: 'utf8',
-    });
-    if (process.arch !== 'x64') return t.skip('for x64');
+  test('through the dynamic linker, with a title over its arguments', async () => {
+    const name = { x64: 'ld-linux-x86-64.so.2', arm64: 'ld-linux-aarch64.so.1' }[process.arch];
+    const linker = execFileSync('gcc', [`-print-file-name=${name}`], { encoding: 'utf8' });
     const ended = await finished(linker.trim(), [
       process.execPath,
       '--title=x',

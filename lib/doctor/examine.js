@@ -195,11 +195,6 @@ function notesOf({ processes, given, ended, stderr }) {
     const said = stderr.trimEnd();
     const how = ended.signal ?? `status ${ended.status}`;
     notes.push(`the command ended by itself with ${how}: ${gist(said)}`);
-    // libcap-ng ends a program that changes its user while it has other threads.
-    if (ended.signal === 'SIGABRT' && /background_thread:true/.test(given.environment.MALLOC_CONF))
-      notes.push(
-        'setpriv aborts where jemalloc has started a thread in it: set LD_PRELOAD and MALLOC_CONF behind it, as in setpriv ... env LD_PRELOAD=... node server.js',
-      );
   }
   return notes;
 }

@@ -1,5 +1,5 @@
 'use strict';
-// What a look of less than a millisecond finds wrong with this process's own allocator, for
+// What a look of about a millisecond finds wrong with this process's own allocator, for
 // allocator().evidence. Loading the rules would take several: doctor() has them all.
 
 const fs = require('node:fs');
