@@ -125,6 +125,11 @@ export interface ProcessMemory {
   swap: number | null;
   /** The number of threads, `Threads`. */
   threads: number | null;
+  /**
+   * Open file descriptors: the size of `/proc/self/fd`, which kernels before 6.2 do not tell; `inspect()`
+   * counts them there.
+   */
+  fds: number | null;
 }
 
 /** One of V8's heap spaces, in bytes; see `v8.getHeapSpaceStatistics()`. */
@@ -231,7 +236,289 @@ export interface Snapshot {
    * kernel took back.
    */
   gap: number | null;
+  /** RSS by parts, as far as a synchronous call can tell; `inspect()` tells more. */
+  ledger: Ledger;
   notes: readonly Note[];
+}
+
+/** The parts that RSS is split into; docs/diagnosis.md explains each. */
+export type LedgerPartName =
+  /** This thread's V8 heap: pages of it that are in physical memory. */
+  | 'v8Heap'
+  /** The V8 heaps of worker threads. */
+  | 'v8Workers'
+  /** Buffers and ArrayBuffers, WebAssembly memory among them, of all threads that could be asked. */
+  | 'buffers'
+  /** Other memory of C++ objects that V8 was told of (`external − arrayBuffers`). */
+  | 'external'
+  /** Handed out by `malloc`, not freed, and none of the above: addons, Node.js and its libraries. */
+  | 'native'
+  /** Freed objects that threads keep for themselves. */
+  | 'threadCaches'
+  /** Free room in pages that live objects hold: no purge can return it. */
+  | 'pinned'
+  /** Freed pages, still resident: a purge returns them. */
+  | 'dirty'
+  /** Freed pages that the kernel may take (`MADV_FREE`), still in RSS. */
+  | 'muzzy'
+  /** The allocator's own book-keeping. */
+  | 'metadata'
+  /** Programs and libraries: code, their constants and variables. */
+  | 'code'
+  /** Other files mapped into memory. */
+  | 'mappedFiles'
+  /** Memory shared with other processes, or that could be: `RssShmem`. */
+  | 'shared'
+  /** The threads' stacks. */
+  | 'stacks'
+  /** What transparent huge pages made resident that nobody needs. */
+  | 'hugePageSlack'
+  /** The rest, so that the sum is RSS. */
+  | 'unattributed';
+
+/** One part of RSS. */
+export interface LedgerPart {
+  /** `null` where it cannot be told apart; it is then inside the part that `source` names. */
+  bytes: number | null;
+  /**
+   * `exact`: counted by the kernel page by page. `bound`: no more than this. `estimate`: from figures
+   * that count something else as well, such as pages that were never touched.
+   */
+  accuracy: 'exact' | 'bound' | 'estimate' | null;
+  /** Where it comes from; where `bytes` is `null`, why. */
+  source: string;
+  /** What it consists of: V8's heap spaces, the worker threads. Not everything need be in it. */
+  of?: { name: string; bytes: number }[];
+}
+
+/** RSS, split into parts. They sum to `rss` exactly; none is negative, nothing is counted twice. */
+export interface Ledger {
+  /** `null` where the kernel did not say; all parts are then `null`. */
+  rss: number | null;
+  parts: Record<LedgerPartName, LedgerPart>;
+}
+
+/** Memory mappings of one kind, summed up, in bytes. */
+export interface MappingKind {
+  kind: 'v8' | 'wasm' | 'allocator' | 'stack' | 'code' | 'file' | 'shared' | 'other';
+  /** How many mappings. */
+  count: number;
+  /** Address space. */
+  size: number;
+  rss: number;
+  /** Of `rss`: private pages that no file backs. */
+  anonymous: number;
+  /** Of `rss`: in transparent huge pages, `AnonHugePages`. */
+  hugePages: number;
+  /** Of `rss`: the kernel may take these (`MADV_FREE`). */
+  lazyFree: number;
+  swap: number;
+}
+
+/** One arena of the allocator. Bytes, but for `index`, `threads` and the decay times. */
+export interface ArenaFigures {
+  index: number;
+  threads: number | null;
+  allocated: number | null;
+  active: number | null;
+  dirty: number | null;
+  muzzy: number | null;
+  pinned: number | null;
+  metadata: number | null;
+  mapped: number | null;
+  retained: number | null;
+  /** By the kernel's count (glibc). */
+  resident: number | null;
+  /** In free chunks, resident or not (glibc). */
+  free: number | null;
+  /** jemalloc: `arena.<i>.dirty_decay_ms`; −1 for never. */
+  dirtyDecayMs: number | null;
+  /** jemalloc: `arena.<i>.muzzy_decay_ms`; −1 for never. */
+  muzzyDecayMs: number | null;
+}
+
+/** One of the allocator's size classes, with something in it. */
+export interface SizeClass {
+  /**
+   * Bytes of one object; of a free chunk, the largest in this row.
+   */
+  size: number;
+  /** `small` shares a slab with others, `large` has pages of its own; `free`: free chunks (glibc). */
+  kind: 'small' | 'large' | 'free';
+  /** How many are live; of kind `free`, how many are free. */
+  count: number;
+  /** `count` of them together. */
+  bytes: number;
+  /**
+   * What slabs hold beyond live objects: the class's part of `pinned`. `null` for kind `free`.
+   */
+  waste: number | null;
+}
+
+/** A worker thread's isolate. Bytes, but for `threadId`. */
+export interface WorkerMemory {
+  threadId: number;
+  /** The heap's pages in physical memory. */
+  heapPhysical: number;
+  heapUsed: number;
+  heapTotal: number;
+  external: number;
+}
+
+/** What `inspect()` answers: a snapshot, and all that takes too long for a synchronous call. */
+export interface Inspection extends Snapshot {
+  /** The address space by kind, from `/proc/self/smaps`. */
+  mappings: {
+    count: number;
+    kinds: MappingKind[];
+    /** The ten with the highest RSS. */
+    largest: { kind: MappingKind['kind']; name: string; size: number; rss: number }[];
+    /** `Pss` of the process: shared pages divided by the number of those who share them. */
+    pss: number | null;
+  } | null;
+  /** The process's threads, counted by name. */
+  threads: { name: string; count: number }[] | null;
+  /** Worker threads whose isolates could be asked (`worker.getHeapStatistics()`, Node.js 22.16). */
+  workers: WorkerMemory[] | null;
+  /** jemalloc's arenas in use, or glibc's. */
+  arenas: ArenaFigures[] | null;
+  /** The size classes in use, the most wasteful first. */
+  sizeClasses: SizeClass[] | null;
+  /** For how long freed pages are kept, as is in force for arena 0; `null` but on jemalloc. */
+  decay: { dirtyMs: number; muzzyMs: number; backgroundThreads: boolean } | null;
+  /** jemalloc's options in force (`opt.*`); `null` but on jemalloc. */
+  options: Record<string, string | number | boolean | null> | null;
+  /** Transparent huge pages. */
+  hugePages: {
+    /** The kernel's mode; `null` where it does not say. */
+    mode: string | null;
+    /** `AnonHugePages` of the whole process. */
+    bytes: number | null;
+    /** Share of the allocator's huge pages that holds nothing but zeros, from a sample; 0 to 1. */
+    zeroShare: number | null;
+  };
+  /** What the process has read and written through the kernel, from `/proc/self/io`. */
+  io: { read: number; written: number } | null;
+}
+
+/** What `watch()` is told. */
+export interface WatchOptions {
+  /** Between two samples, in milliseconds. Default 1000. */
+  intervalMs?: number | undefined;
+  /** How many samples are kept; older ones are dropped. Default 600. */
+  capacity?: number | undefined;
+}
+
+/** A bounded window of samples; see `watch()`. */
+export interface Watch {
+  /** How many samples it has. */
+  readonly length: number;
+  /** From the first sample to the last, in milliseconds. */
+  readonly durationMs: number;
+  /** Takes a sample now, besides those that the timer takes. */
+  sample(): void;
+  /** Ends the sampling. What was sampled stays, for `diagnose({ window })`. */
+  stop(): void;
+}
+
+/** What `diagnose()` can find; docs/diagnosis.md explains each. */
+export type DiagnosisCode =
+  | 'healthy'
+  | 'js-heap'
+  | 'external-buffers'
+  | 'native-live'
+  | 'retention'
+  | 'pinned-fragmentation'
+  | 'too-many-arenas'
+  | 'thread-caches'
+  | 'huge-pages'
+  | 'decay-not-running'
+  | 'handles-growing'
+  | 'page-cache'
+  | 'mapped-files'
+  | 'stacks'
+  | 'limit-too-tight'
+  | 'not-live'
+  | 'insufficient-data';
+
+/** A figure that a finding rests on. */
+export interface DiagnosisEvidence {
+  /** Such as `ledger.dirty` or `heap growth`. */
+  metric: string;
+  value: number | string | null;
+  unit: 'bytes' | 'bytes/s' | 'count' | 'count/s' | 'ms' | 'ratio' | 'text';
+  /** What it was compared with; `null` where it stands for itself. */
+  threshold: number | string | null;
+  /** Which key, file or call it was read from. */
+  source: string;
+}
+
+/** One cause. */
+export interface DiagnosisFinding {
+  code: DiagnosisCode;
+  /** How much of RSS, or of what is charged to the cgroup, it explains. */
+  bytes: number | null;
+  /**
+   * `critical`: it leads to the OOM killer soon. `warning`: it grows, or wastes what could be had back.
+   * `info`: it is what RSS consists of.
+   */
+  severity: 'critical' | 'warning' | 'info';
+  /** One sentence. */
+  summary: string;
+  evidence: DiagnosisEvidence[];
+  /** What to do, the most useful first. */
+  actions: string[];
+}
+
+/** One step of an experiment: what was measured after it. Bytes, but for `durationMs`. */
+export interface ExperimentStep {
+  step: 'start' | 'gc' | 'purge';
+  rss: number | null;
+  heapUsed: number;
+  arrayBuffers: number | null;
+  allocated: number | null;
+  pinned: number | null;
+  durationMs: number;
+}
+
+/** What `diagnose({ experiment: true })` found out by trying. Bytes. */
+export interface Experiment {
+  steps: ExperimentStep[];
+  /** What a garbage collection freed: JavaScript objects, and Buffers with them. */
+  garbage: number | null;
+  /** What the purge was expected to take off RSS, from the ledger before it. */
+  predicted: number | null;
+  /** What it took off RSS; negative where the process grew meanwhile. */
+  released: number | null;
+  /** `pinned` after both. */
+  pinned: number | null;
+  /** Live after both: V8's heap in use, and what the allocator has handed out. */
+  live: number | null;
+}
+
+/** What `diagnose()` is told. */
+export interface DiagnoseOptions {
+  /**
+   * Collects garbage (which holds the event loop for as long as V8 takes) and purges, and measures what
+   * each gave back. Default `false`: nothing is changed.
+   */
+  experiment?: boolean | undefined;
+  /** The samples to judge growth by. Default: the running watch with the longest window. */
+  window?: Watch | undefined;
+}
+
+/** What `diagnose()` answers. */
+export interface Diagnosis {
+  /** The code of the finding that matters most; `healthy` where there is none. */
+  verdict: DiagnosisCode;
+  /** Two sentences for whoever is on call. */
+  summary: string;
+  /** The one that matters most first. */
+  findings: DiagnosisFinding[];
+  ledger: Ledger;
+  /** What growth was judged by; `samples` is 0 where nobody watched. */
+  window: { samples: number; durationMs: number };
+  experiment?: Experiment;
 }
 
 export interface StatsOptions {
@@ -485,3 +772,27 @@ export function route(options?: RouteOptions): RouteHandler;
  * command starts no Node.js process; and as `stats()` throws, for a bad option.
  */
 export function doctor(options?: DoctorOptions): Promise<DoctorReport>;
+
+/**
+ * A snapshot, and all that takes too long for a synchronous call: the ledger from the kernel's own count of
+ * every mapping, arenas, size classes, threads. The work is done off the JavaScript thread.
+ *
+ * Rejects with `ERR_HEAPGAP_THREAD` where no thread can be started.
+ */
+export function inspect(): Promise<Inspection>;
+
+/**
+ * Samples this process at an interval, and after V8's major garbage collections, so that `diagnose()` can
+ * tell growth from size. Keeps no process alive.
+ *
+ * @throws {TypeError | RangeError} as `stats()`.
+ */
+export function watch(options?: WatchOptions): Watch;
+
+/**
+ * Says what RSS consists of, whether it is a leak, and what to do. Rules over one inspection and, where
+ * somebody watches, a window of samples: without one, growth cannot be told.
+ *
+ * Rejects as `inspect()`, and as `stats()` throws, for a bad option.
+ */
+export function diagnose(options?: DiagnoseOptions): Promise<Diagnosis>;

@@ -1,5 +1,6 @@
 //! Readings of one instant, put together.
 
+pub mod detail;
 mod stats;
 
 pub use stats::Stats;
