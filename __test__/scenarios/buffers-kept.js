@@ -1,0 +1,15 @@
+'use strict';
+
+const { scenario } = require('../support/scenario.js');
+
+scenario(module, {
+  cause: 'uploads kept as Buffers',
+  verdict: 'external-buffers',
+  variants: { '': {}, 'one look, nobody watched': {} },
+  async load({ MIB, buffers, variant, watched }) {
+    if (variant !== '') return { uploads: buffers(200, MIB) };
+    const uploads = [];
+    const window = await watched(4000, () => uploads.push(...buffers(40, 64 * 1024)));
+    return { uploads, window };
+  },
+});

@@ -1,0 +1,24 @@
+'use strict';
+
+const zlib = require('node:zlib');
+const { scenario } = require('../support/scenario.js');
+
+const CHUNK = Buffer.from(
+  Array.from({ length: 2000 }, (_, row) => `${row},${row * 7919}\n`).join(''),
+);
+
+scenario(module, {
+  cause: 'deflate streams left half way, never closed',
+  verdict: 'native-live',
+  async load({ watched }) {
+    const streams = [];
+    const window = await watched(4000, async () => {
+      for (let request = 0; request < 8; request++) {
+        const stream = zlib.createDeflate();
+        await new Promise((resolve) => stream.write(CHUNK, resolve));
+        streams.push(stream);
+      }
+    });
+    return { streams, window };
+  },
+});
