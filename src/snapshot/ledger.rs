@@ -307,15 +307,20 @@ fn heaps(resident: u64, v8: &V8) -> (Part, Part) {
     const ALL: &str = "smaps: V8's mappings (VmFlags dc)";
     const MINUS: &str = "smaps: V8's mappings (VmFlags dc), minus `v8Workers`";
     let own = v8.heap.min(resident);
-    let (workers, mut part) = if v8.workers.is_empty() && v8.other_isolates > 0 {
-        let rest = resident - own;
-        let source =
-            "smaps: V8's mappings beyond this isolate's total_physical_size; pages that V8 keeps are in it";
-        (rest, Part::new(rest, Accuracy::Bound, source))
-    } else if v8.workers.is_empty() {
+    let told: u64 = v8.workers.iter().map(|worker| worker.heap).sum();
+    let (workers, mut part) = if v8.other_isolates == 0 {
         (0, Part::unknown("no worker thread was seen; were there one, it would be inside `v8Heap`"))
+    } else if v8.workers.len() < v8.other_isolates {
+        let rest = resident - own;
+        (
+            rest,
+            Part::new(
+                rest,
+                Accuracy::Bound,
+                "smaps: V8's mappings beyond this isolate's total_physical_size",
+            ),
+        )
     } else {
-        let told: u64 = v8.workers.iter().map(|worker| worker.heap).sum();
         let workers = told.min(resident - own);
         (workers, Part::new(workers, Accuracy::Estimate, "total_physical_size of each worker's isolate"))
     };
@@ -467,4 +472,180 @@ fn unknown_parts(parts: &mut Parts, room: u64, told: &Told) -> u64 {
         *part = Part::unknown("inside `native`: heapgap does not read this allocator");
     }
     0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sources::Absent;
+    use proptest::prelude::*;
+
+    fn sum(ledger: &Ledger) -> u64 {
+        ledger.parts.all().iter().filter_map(|(_, part)| part.bytes).sum()
+    }
+
+    fn process(anon: u64, file: u64, shmem: u64) -> Process {
+        Process { rss: Ok(anon + file + shmem), anon: Ok(anon), file: Ok(file), shmem: Ok(shmem), ..absent() }
+    }
+
+    fn absent() -> Process {
+        Process::absent(Absent::Because("not in this test"))
+    }
+
+    const JEMALLOC: Counted = Counted {
+        live: 100,
+        thread_caches: Some(10),
+        pinned: Some(20),
+        dirty: Some(60),
+        muzzy: Some(0),
+        metadata: Some(10),
+    };
+
+    #[test]
+    fn what_fits_is_taken_as_it_is() {
+        let v8 = V8 { heap: 50, array_buffers: Some(30), external: 35, ..V8::default() };
+        let resident =
+            Resident { v8: 55, stacks: 3, code: 40, files: 7, allocator: 210, ..Resident::default() };
+        let ledger = from_mappings(&resident, &v8, &Held::Counted(JEMALLOC));
+        let parts = &ledger.parts;
+        assert_eq!(parts.v8_heap.bytes, Some(55));
+        assert_eq!(parts.buffers.bytes, Some(30));
+        assert_eq!(parts.external.bytes, Some(5));
+        assert_eq!(parts.native.bytes, Some(65));
+        assert_eq!(parts.dirty.bytes, Some(60));
+        assert_eq!(parts.unattributed.bytes, Some(10), "ten that nobody counts");
+        assert_eq!((ledger.rss, sum(&ledger)), (Some(315), 315));
+    }
+
+    #[test]
+    fn pages_never_touched_shrink_all_in_proportion() {
+        let resident = Resident { allocator: 100, ..Resident::default() };
+        let ledger = from_mappings(&resident, &V8::default(), &Held::Counted(JEMALLOC));
+        assert_eq!(ledger.parts.dirty.bytes, Some(30));
+        assert_eq!(ledger.parts.native.bytes, Some(50));
+        assert_eq!(sum(&ledger), 100);
+    }
+
+    #[test]
+    fn huge_pages_explain_what_exceeds_the_allocators_count() {
+        let resident = Resident { allocator: 260, huge: 100, zero: 40, ..Resident::default() };
+        let ledger = from_mappings(&resident, &V8::default(), &Held::Counted(JEMALLOC));
+        assert_eq!(ledger.parts.huge_page_slack.bytes, Some(60), "40 of zeros, and 20 beyond the count");
+        assert_eq!(ledger.parts.unattributed.bytes, Some(0));
+    }
+
+    #[test]
+    fn workers_that_do_not_answer_have_what_is_left_of_v8s_mappings() {
+        let resident = Resident { v8: 100, ..Resident::default() };
+        let silent = V8 { heap: 30, other_isolates: 2, ..V8::default() };
+        let ledger = from_mappings(&resident, &silent, &Held::Unknown);
+        assert_eq!(ledger.parts.v8_workers.bytes, Some(70));
+        assert_eq!(ledger.parts.v8_workers.accuracy, Some(Accuracy::Bound));
+        assert_eq!(ledger.parts.v8_heap.bytes, Some(30));
+    }
+
+    #[test]
+    fn workers_that_answer_have_what_they_said_and_their_buffers() {
+        let worker = |name: &str| Worker { name: name.to_owned(), heap: 20, external: 15 };
+        let workers = vec![worker("worker 1"), worker("worker 2")];
+        let v8 =
+            V8 { heap: 30, array_buffers: Some(5), external: 5, workers, other_isolates: 2, ..V8::default() };
+        let resident = Resident { v8: 100, allocator: 200, ..Resident::default() };
+        let ledger = from_mappings(&resident, &v8, &Held::Counted(JEMALLOC));
+        assert_eq!(ledger.parts.v8_workers.bytes, Some(40));
+        assert_eq!(ledger.parts.v8_heap.bytes, Some(60), "with pages that V8 keeps");
+        assert_eq!(ledger.parts.buffers.bytes, Some(35));
+    }
+
+    #[test]
+    fn webassembly_is_a_buffer_with_mappings_of_its_own() {
+        let v8 = V8 { array_buffers: Some(10), external: 110, ..V8::default() };
+        let resident = Resident { wasm: 100, allocator: 200, ..Resident::default() };
+        let ledger = from_mappings(&resident, &v8, &Held::Counted(JEMALLOC));
+        assert_eq!(ledger.parts.buffers.bytes, Some(110));
+        assert_eq!(ledger.parts.external.bytes, Some(0), "what V8 was told of it is not counted twice");
+    }
+
+    #[test]
+    fn a_walked_heap_is_what_the_kernel_has() {
+        let walked = Held::Walked(Walked { live: 50, pinned: 20, dirty: 25 });
+        let resident = Resident { allocator: 100, ..Resident::default() };
+        let ledger = from_mappings(&resident, &V8::default(), &walked);
+        assert_eq!(ledger.parts.dirty.bytes, Some(25));
+        assert_eq!(ledger.parts.unattributed.bytes, Some(5));
+        assert_eq!(ledger.parts.thread_caches.bytes, None);
+    }
+
+    #[test]
+    fn counters_that_do_not_know_what_is_resident_are_a_bound() {
+        let v8 = V8 { heap: 30, array_buffers: Some(10), external: 10, ..V8::default() };
+        let held = Held::Free { live: 40, free: 100 };
+        let ledger = from_counters(&process(120, 40, 2), &v8, &held);
+        assert_eq!(ledger.parts.dirty.bytes, Some(50));
+        assert_eq!(ledger.parts.pinned.bytes, None);
+        assert_eq!(ledger.parts.native.bytes, Some(30));
+        assert_eq!(ledger.parts.shared.bytes, Some(2));
+        assert_eq!((ledger.rss, sum(&ledger)), (Some(162), 162));
+    }
+
+    #[test]
+    fn without_the_kernels_split_no_part_is_known() {
+        let known = Process { rss: Ok(100), ..absent() };
+        let ledger = from_counters(&known, &V8::default(), &Held::Unknown);
+        assert_eq!((ledger.rss, sum(&ledger)), (Some(100), 0));
+        assert!(ledger.parts.all().iter().all(|(_, part)| part.accuracy.is_none()));
+    }
+
+    fn bytes() -> impl Strategy<Value = u64> {
+        prop_oneof![Just(0), 0..1000u64, 0..(1u64 << 40)]
+    }
+
+    fn figure() -> impl Strategy<Value = Option<u64>> {
+        proptest::option::of(bytes())
+    }
+
+    prop_compose! {
+        fn counted()(live in bytes(), [thread_caches, pinned, dirty, muzzy, metadata] in
+            [figure(), figure(), figure(), figure(), figure()]) -> Held {
+            Held::Counted(Counted { live, thread_caches, pinned, dirty, muzzy, metadata })
+        }
+    }
+
+    fn held() -> impl Strategy<Value = Held> {
+        prop_oneof![
+            counted(),
+            [bytes(), bytes(), bytes()].prop_map(|[live, pinned, dirty]| Held::Walked(Walked {
+                live,
+                pinned,
+                dirty
+            })),
+            [bytes(), bytes()].prop_map(|[live, free]| Held::Free { live, free }),
+            Just(Held::Unknown),
+        ]
+    }
+
+    prop_compose! {
+        fn v8()(heap in bytes(), array_buffers in figure(), external in bytes(),
+            workers in proptest::collection::vec((bytes(), bytes()), 0..4), more in 0usize..3) -> V8 {
+            let other_isolates = workers.len() + more;
+            let worker = |(heap, external)| Worker { name: "worker".to_owned(), heap, external };
+            let workers = workers.into_iter().map(worker).collect();
+            V8 { heap, array_buffers, external, workers, other_isolates, ..V8::default() }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn parts_always_sum_to_rss(v8 in v8(), held in held(), kinds in [bytes(), bytes(), bytes(),
+            bytes(), bytes(), bytes(), bytes(), bytes(), bytes()]) {
+            let [v8_pages, wasm, stacks, code, files, shared, allocator, huge, zero] = kinds;
+            let resident =
+                Resident { v8: v8_pages, wasm, stacks, code, files, shared, allocator, huge, zero };
+            let ledger = from_mappings(&resident, &v8, &held);
+            prop_assert_eq!(ledger.rss, Some(resident.total()));
+            prop_assert_eq!(sum(&ledger), resident.total());
+            let ledger = from_counters(&process(allocator, files, shared), &v8, &held);
+            prop_assert_eq!(sum(&ledger), allocator + files + shared);
+        }
+    }
 }

@@ -29,7 +29,7 @@ pub struct Process {
 }
 
 impl Process {
-    fn absent(reason: Absent) -> Self {
+    pub(crate) fn absent(reason: Absent) -> Self {
         let [rss, anon, file, shmem, peak, swap, threads] = [Err(reason); 7];
         Self { rss, anon, file, shmem, peak, swap, threads }
     }
