@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{Keys, flag, is_in_use, mib, signed, size, unsigned};
-use crate::snapshot::detail::Arena;
+use crate::sources::detail::Arena;
 
 /// The arenas in use, as of the last refresh. For other threads than JavaScript's.
 pub fn arenas() -> Vec<Arena> {

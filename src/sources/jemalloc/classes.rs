@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 
 use super::{Keys, flag, mib, size, unsigned};
-use crate::snapshot::detail::{ClassKind, SizeClass};
+use crate::sources::detail::{ClassKind, SizeClass};
 
 /// The size classes with something in them, of all arenas together, as of the last refresh; the most
 /// wasteful first. For other threads than JavaScript's.
