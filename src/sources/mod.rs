@@ -4,9 +4,11 @@
 
 pub mod cgroup;
 pub mod cpus;
+pub mod detail;
 pub mod file;
 pub mod glibc;
 pub mod jemalloc;
+pub mod own_memory;
 pub mod process;
 pub mod refreshed;
 pub mod thp;
