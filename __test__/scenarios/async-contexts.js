@@ -9,8 +9,8 @@ scenario(module, {
   async load({ watched }) {
     const storage = new AsyncLocalStorage();
     const callbacks = [];
-    const window = await watched(4000, (round) => {
-      for (let request = 0; request < 100; request++) {
+    const window = await watched(7000, (round) => {
+      for (let request = 0; request < 60; request++) {
         const rows = Array.from({ length: 500 }, (_, row) => ({ row, round }));
         storage.run({ rows }, () => callbacks.push(AsyncResource.bind(() => storage.getStore())));
       }

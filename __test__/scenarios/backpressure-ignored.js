@@ -11,7 +11,7 @@ scenario(module, {
     await once(server, 'listening');
     const socket = net.connect(server.address().port, '127.0.0.1');
     await once(socket, 'connect');
-    const window = await watched(4000, () => socket.write(Buffer.alloc(2 * MIB, 1)));
+    const window = await watched(7000, () => socket.write(Buffer.alloc(2 * MIB, 1)));
     return { server, socket, window };
   },
 });

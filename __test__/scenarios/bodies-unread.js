@@ -12,7 +12,7 @@ scenario(module, {
     await once(server, 'listening');
     const url = `http://127.0.0.1:${server.address().port}/`;
     const responses = [];
-    const window = await watched(4000, async () => {
+    const window = await watched(7000, async () => {
       responses.push(await fetch(url), await fetch(url));
     });
     return { responses, window };

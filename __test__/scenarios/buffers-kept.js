@@ -9,7 +9,7 @@ scenario(module, {
   async load({ MIB, buffers, variant, watched }) {
     if (variant !== '') return { uploads: buffers(200, MIB) };
     const uploads = [];
-    const window = await watched(4000, () => uploads.push(...buffers(40, 64 * 1024)));
+    const window = await watched(7000, () => uploads.push(...buffers(40, 64 * 1024)));
     return { uploads, window };
   },
 });

@@ -8,7 +8,7 @@ scenario(module, {
   verdict: 'handles-growing',
   async load({ once, watched }) {
     const children = [];
-    const window = await watched(4000, async () => {
+    const window = await watched(7000, async () => {
       const child = spawn('cat', { stdio: ['pipe', 'pipe', 'ignore'] });
       await once(child, 'spawn');
       children.push(child);

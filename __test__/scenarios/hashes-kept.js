@@ -11,8 +11,8 @@ scenario(module, {
   verdict: 'native-live',
   async load({ watched }) {
     const ciphers = [];
-    const window = await watched(4000, () => {
-      for (let count = 0; count < 1500; count++)
+    const window = await watched(7000, () => {
+      for (let count = 0; count < 1000; count++)
         ciphers.push(createCipheriv('aes-256-gcm', KEY, IV));
     });
     return { ciphers, window };

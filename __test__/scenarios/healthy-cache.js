@@ -10,7 +10,7 @@ scenario(module, {
     for (let key = 0; key < 100_000; key++) {
       cache.set(key, { name: `entry ${key}`, values: Array.from({ length: 100 }, () => key / 7) });
     }
-    const window = await watched(4000, (round) => {
+    const window = await watched(7000, (round) => {
       const wanted = Array.from(
         { length: 2000 },
         (_, index) => (round * 2000 + index) % cache.size,

@@ -12,6 +12,6 @@ scenario(module, {
       tags: ['a', 'b'],
     }));
     const document = JSON.stringify(rows);
-    return { window: await watched(5000, () => JSON.parse(document).length) };
+    return { window: await watched(7000, () => JSON.parse(document).length) };
   },
 });

@@ -40,7 +40,7 @@ scenario(module, {
     const agent = new http.Agent({ keepAlive: true });
     const state = { sent: 0, stopped: false };
     const clients = Array.from({ length: PARALLEL }, () => client(url, agent, state));
-    const window = await watched(5000, () => {});
+    const window = await watched(7000, () => {});
     state.stopped = true;
     await Promise.all(clients);
     return { agent, server, window };

@@ -24,7 +24,7 @@ scenario(module, {
   async load({ variant, watched }) {
     const cache = new Map();
     let seed = 1;
-    const duration = variant === 'still filling' ? 1000 : 6000;
+    const duration = variant === 'still filling' ? 1000 : 8000;
     const window = await watched(duration, () => {
       for (let request = 0; request < 1000; request++) {
         seed = (seed * 48_271) % 2_147_483_647;

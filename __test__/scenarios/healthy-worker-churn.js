@@ -9,7 +9,7 @@ scenario(module, {
   cause: 'worker threads that come, work and go',
   verdict: 'healthy',
   async load({ once, watched }) {
-    const window = await watched(5000, async () => {
+    const window = await watched(7000, async () => {
       await once(new Worker(WORK, { eval: true }), 'exit');
     });
     return { window };

@@ -8,8 +8,8 @@ scenario(module, {
   verdict: 'js-heap',
   async load({ watched }) {
     const bus = new EventEmitter().setMaxListeners(0);
-    const window = await watched(4000, (round) => {
-      for (let request = 0; request < 200; request++) {
+    const window = await watched(7000, (round) => {
+      for (let request = 0; request < 100; request++) {
         const rows = Array.from({ length: 500 }, (_, row) => `row ${round}-${request}-${row}`);
         bus.on('changed', () => rows.length);
       }

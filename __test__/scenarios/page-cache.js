@@ -14,7 +14,7 @@ scenario(module, {
     const file = fs.openSync(path.join(folder, 'export'), 'w+');
     fs.rmSync(folder, { recursive: true });
     const chunk = Buffer.alloc(4 * MIB, 1);
-    const window = await watched(4000, () => {
+    const window = await watched(7000, () => {
       if (fs.fstatSync(file).size < 300 * MIB) fs.writeSync(file, chunk);
     });
     for (let offset = 0; offset < 300 * MIB; offset += chunk.length) {

@@ -12,8 +12,8 @@ scenario(module, {
       await lock;
       return rows;
     }
-    const window = await watched(4000, (round) => {
-      for (let count = 0; count < 150; count++) request(round * 150 + count);
+    const window = await watched(7000, (round) => {
+      for (let count = 0; count < 100; count++) request(round * 150 + count);
     });
     return { lock, window };
   },

@@ -8,8 +8,8 @@ scenario(module, {
   verdict: 'native-live',
   async load({ watched }) {
     const resolvers = [];
-    const window = await watched(4000, () => {
-      for (let request = 0; request < 400; request++) resolvers.push(new Resolver());
+    const window = await watched(7000, () => {
+      for (let request = 0; request < 300; request++) resolvers.push(new Resolver());
     });
     return { resolvers, window };
   },

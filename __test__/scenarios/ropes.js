@@ -7,8 +7,8 @@ scenario(module, {
   verdict: 'js-heap',
   async load({ watched }) {
     const log = { text: '' };
-    const window = await watched(4000, (round) => {
-      for (let line = 0; line < 15_000; line++) {
+    const window = await watched(7000, (round) => {
+      for (let line = 0; line < 9000; line++) {
         log.text += `${round}:${line} GET /orders/${line} 200 in ${line % 97} ms\n`;
       }
     });

@@ -7,7 +7,7 @@ scenario(module, {
   verdict: 'external-buffers',
   async load({ MIB, watched }) {
     const frames = [];
-    const window = await watched(4000, () => {
+    const window = await watched(7000, () => {
       const frame = new SharedArrayBuffer(2 * MIB);
       new Uint8Array(frame).fill(1);
       frames.push(frame);

@@ -3,7 +3,7 @@
 const sharp = require('sharp');
 const { scenario } = require('../support/scenario.js');
 
-const create = { width: 1600, height: 1200, channels: 3, background: '#369' };
+const create = { width: 1000, height: 800, channels: 3, background: '#369' };
 
 scenario(module, {
   cause: 'decoded images of sharp that are kept',
@@ -11,7 +11,7 @@ scenario(module, {
   verdict: 'external-buffers',
   async load({ watched }) {
     const images = [];
-    const window = await watched(4000, async () => {
+    const window = await watched(7000, async () => {
       images.push(await sharp({ create }).raw().toBuffer());
     });
     return { images, window };

@@ -7,7 +7,7 @@ scenario(module, {
   verdict: 'external-buffers',
   async load({ watched }) {
     const tokens = new Set();
-    const window = await watched(4000, () => {
+    const window = await watched(7000, () => {
       for (let message = 0; message < 60; message++) {
         tokens.add(Buffer.alloc(32 * 1024, message).subarray(0, 16));
       }

@@ -11,8 +11,8 @@ scenario(module, {
     await once(server, 'listening');
     const { port } = server.address();
     const connections = [];
-    const window = await watched(4000, async () => {
-      for (let request = 0; request < 5; request++) {
+    const window = await watched(7000, async () => {
+      for (let request = 0; request < 3; request++) {
         const connection = net.connect(port, '127.0.0.1');
         await once(connection, 'connect');
         connections.push(connection);

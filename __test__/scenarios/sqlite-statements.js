@@ -12,8 +12,8 @@ scenario(module, {
     database.exec(`CREATE TABLE rows (${columns.join(', ')})`);
     const values = columns.map(() => '?').join(', ');
     const statements = [];
-    const window = await watched(4000, () => {
-      for (let request = 0; request < 60; request++) {
+    const window = await watched(7000, () => {
+      for (let request = 0; request < 30; request++) {
         const wanted = columns.map((column) => `${column} = ${statements.length}`).join(' OR ');
         statements.push(database.prepare(`INSERT INTO rows VALUES (${values})`));
         statements.push(database.prepare(`SELECT * FROM rows WHERE ${wanted} ORDER BY column_1`));

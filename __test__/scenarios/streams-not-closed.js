@@ -8,8 +8,8 @@ scenario(module, {
   verdict: 'handles-growing',
   async load({ once, watched }) {
     const streams = [];
-    const window = await watched(4000, async () => {
-      for (let request = 0; request < 10; request++) {
+    const window = await watched(7000, async () => {
+      for (let request = 0; request < 5; request++) {
         const stream = fs.createReadStream(__filename);
         await once(stream, 'open');
         streams.push(stream);

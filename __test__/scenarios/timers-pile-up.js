@@ -7,7 +7,7 @@ scenario(module, {
   verdict: 'handles-growing',
   async load({ watched }) {
     const timers = [];
-    const window = await watched(4000, () => {
+    const window = await watched(7000, () => {
       for (let request = 0; request < 20; request++) timers.push(setInterval(() => {}, 60_000));
     });
     return { timers, window };

@@ -10,7 +10,7 @@ scenario(module, {
   verdict: 'native-live',
   async load({ watched }) {
     const contexts = [];
-    const window = await watched(4000, () => {
+    const window = await watched(7000, () => {
       for (let request = 0; request < 5; request++) contexts.push(tls.createSecureContext({ ca }));
     });
     return { contexts, window };

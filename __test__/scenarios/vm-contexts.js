@@ -8,7 +8,7 @@ scenario(module, {
   verdict: 'js-heap',
   async load({ watched }) {
     const contexts = [];
-    const window = await watched(4000, (round) => {
+    const window = await watched(7000, (round) => {
       for (let template = 0; template < 6; template++) {
         const context = vm.createContext({ round });
         vm.runInContext(

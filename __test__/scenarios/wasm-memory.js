@@ -9,7 +9,7 @@ scenario(module, {
   verdict: 'external-buffers',
   async load({ watched }) {
     const memory = new WebAssembly.Memory({ initial: 1, maximum: 16_384 });
-    const window = await watched(4000, () => {
+    const window = await watched(7000, () => {
       const before = memory.grow(40);
       new Uint8Array(memory.buffer, before * PAGE).fill(1);
     });

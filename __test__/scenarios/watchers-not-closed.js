@@ -8,7 +8,7 @@ scenario(module, {
   verdict: 'handles-growing',
   async load({ watched }) {
     const watchers = [];
-    const window = await watched(4000, () => {
+    const window = await watched(7000, () => {
       for (let file = 0; file < 10; file++) watchers.push(fs.watch(__filename));
     });
     return { watchers, window };

@@ -7,7 +7,7 @@ const LEAK = `
 const { parentPort } = require('node:worker_threads');
 const kept = [];
 parentPort.on('message', () => {
-  kept.push(Array.from({ length: 10_000 }, (_, index) => ({ index })));
+  kept.push(Array.from({ length: 5000 }, (_, index) => ({ index })));
   parentPort.postMessage('kept');
 });`;
 
@@ -16,7 +16,7 @@ scenario(module, {
   verdict: 'js-heap',
   async load({ once, watched }) {
     const workers = Array.from({ length: 4 }, () => new Worker(LEAK, { eval: true }));
-    const window = await watched(4000, async () => {
+    const window = await watched(7000, async () => {
       for (const worker of workers) {
         worker.postMessage('work');
         await once(worker, 'message');

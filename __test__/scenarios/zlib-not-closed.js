@@ -12,7 +12,7 @@ scenario(module, {
   verdict: 'native-live',
   async load({ watched }) {
     const streams = [];
-    const window = await watched(4000, async () => {
+    const window = await watched(7000, async () => {
       for (let request = 0; request < 8; request++) {
         const stream = zlib.createDeflate();
         await new Promise((resolve) => stream.write(CHUNK, resolve));

@@ -27,7 +27,6 @@ function rightVerdicts(verdict, live = liveAllocator()) {
 /** Does `step(round)` once per sample of a watch, for that long. The watch stays, for diagnose(). */
 async function watched(durationMs, step) {
   const window = watch({ intervalMs: INTERVAL_MS });
-  window.sample();
   for (let round = 0; window.durationMs < durationMs; round++) {
     await step(round);
     window.sample();
