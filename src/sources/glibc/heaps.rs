@@ -13,7 +13,7 @@ use std::path::Path;
 
 use super::pages::Pages;
 use super::walk::{self, Heap, Tally};
-use crate::snapshot::detail::{Arena, ClassKind, SizeClass};
+use crate::sources::detail::{Arena, ClassKind, SizeClass};
 use crate::sources::pagemap::Pagemap;
 use crate::sources::process::page_size;
 use crate::sources::{Absent, own_memory};
