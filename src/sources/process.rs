@@ -80,7 +80,8 @@ fn parse_status(text: &str) -> Process {
     Process { rss, anon, file, shmem, peak, swap, threads }
 }
 
-fn parse_value(value: &str) -> Option<u64> {
+/// `12345 kB` in bytes; a number without a unit as it is.
+pub(super) fn parse_value(value: &str) -> Option<u64> {
     let mut words = value.split_ascii_whitespace();
     let number: u64 = words.next()?.parse().ok()?;
     match words.next() {
