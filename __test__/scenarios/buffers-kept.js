@@ -1,9 +1,10 @@
 'use strict';
 
-const { scenario } = require('../support/scenario.js');
+const { EVERY, scenario } = require('../support/scenario.js');
 
 scenario(module, {
   cause: 'uploads kept as Buffers',
+  allocators: EVERY,
   verdict: 'external-buffers',
   variants: { '': {}, 'one look, nobody watched': {} },
   async load({ MIB, buffers, variant, watched }) {

@@ -1,7 +1,7 @@
 'use strict';
 
 const { Worker } = require('node:worker_threads');
-const { scenario } = require('../support/scenario.js');
+const { EVERY, scenario } = require('../support/scenario.js');
 
 const RECURSION = `
 const deeper = (depth) => (depth === 0 ? 0 : 1 + deeper(depth - 1));
@@ -15,6 +15,7 @@ try {
 
 scenario(module, {
   cause: 'a worker thread that has been deep in a recursion, on a stack of 200 MB',
+  allocators: EVERY,
   verdict: 'stacks',
   async load({ once, watched }) {
     const worker = new Worker(RECURSION, { eval: true, resourceLimits: { stackSizeMb: 200 } });

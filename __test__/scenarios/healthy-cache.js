@@ -1,9 +1,10 @@
 'use strict';
 
-const { scenario } = require('../support/scenario.js');
+const { EVERY, scenario } = require('../support/scenario.js');
 
 scenario(module, {
   cause: 'a large cache that stays as it is, and traffic that reads it',
+  allocators: EVERY,
   verdict: 'healthy',
   async load({ watched }) {
     const cache = new Map();

@@ -3,7 +3,7 @@
 const http = require('node:http');
 const zlib = require('node:zlib');
 const { promisify } = require('node:util');
-const { scenario } = require('../support/scenario.js');
+const { EVERY, scenario } = require('../support/scenario.js');
 
 const gzip = promisify(zlib.gzip);
 const PARALLEL = 40;
@@ -25,6 +25,7 @@ async function client(url, agent, state) {
 
 scenario(module, {
   cause: 'a busy service: HTTP, JSON, gzip',
+  allocators: EVERY,
   verdict: 'healthy',
   async load({ once, watched }) {
     const server = http.createServer(async (request, response) => {

@@ -1,9 +1,10 @@
 'use strict';
 
-const { scenario } = require('../support/scenario.js');
+const { EVERY, scenario } = require('../support/scenario.js');
 
 scenario(module, {
   cause: 'a cache that is as large as it should be, in a container that is too small for it',
+  allocators: EVERY,
   verdict: 'limit-too-tight',
   memory: 256 * 2 ** 20,
   async load({ MIB, buffers, snapshot, watched }) {

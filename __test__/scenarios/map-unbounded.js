@@ -1,9 +1,10 @@
 'use strict';
 
-const { scenario } = require('../support/scenario.js');
+const { EVERY, scenario } = require('../support/scenario.js');
 
 scenario(module, {
   cause: 'a Map of sessions that nobody deletes from',
+  allocators: EVERY,
   verdict: 'js-heap',
   async load({ watched }) {
     const sessions = new Map();

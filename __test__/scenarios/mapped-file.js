@@ -4,10 +4,11 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const lmdb = require('lmdb');
-const { scenario } = require('../support/scenario.js');
+const { EVERY, scenario } = require('../support/scenario.js');
 
 scenario(module, {
   cause: 'a database of 200 MB that is mapped into memory, LMDB',
+  allocators: EVERY,
   verdict: 'mapped-files',
   async load({ MIB, watched }) {
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'heapgap-'));

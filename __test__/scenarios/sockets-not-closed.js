@@ -1,10 +1,11 @@
 'use strict';
 
 const net = require('node:net');
-const { scenario } = require('../support/scenario.js');
+const { EVERY, scenario } = require('../support/scenario.js');
 
 scenario(module, {
   cause: 'connections to a backend that are never ended',
+  allocators: EVERY,
   verdict: 'handles-growing',
   async load({ once, watched }) {
     const server = net.createServer().listen(0, '127.0.0.1');

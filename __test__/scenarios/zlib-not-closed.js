@@ -1,7 +1,7 @@
 'use strict';
 
 const zlib = require('node:zlib');
-const { scenario } = require('../support/scenario.js');
+const { EVERY, scenario } = require('../support/scenario.js');
 
 const CHUNK = Buffer.from(
   Array.from({ length: 2000 }, (_, row) => `${row},${row * 7919}\n`).join(''),
@@ -9,6 +9,7 @@ const CHUNK = Buffer.from(
 
 scenario(module, {
   cause: 'deflate streams left half way, never closed',
+  allocators: EVERY,
   verdict: 'native-live',
   async load({ watched }) {
     const streams = [];

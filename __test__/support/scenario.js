@@ -7,6 +7,9 @@ const { once } = require('node:events');
 const { setTimeout: sleep } = require('node:timers/promises');
 const { allocator, diagnose, snapshot, stats, watch } = require('../../index.js');
 
+/** For `allocators`. */
+const EVERY = ['glibc', 'jemalloc 5.3.0', 'jemalloc 5.3.1', 'mimalloc', 'tcmalloc'];
+
 const MIB = 2 ** 20;
 const INTERVAL_MS = 50;
 /** No program waits longer than this for anything. */
@@ -104,10 +107,10 @@ async function run({ load, verdict, variants = {} }, variant) {
 /**
  * Makes a program of a description, and gives the description to whoever requires it:
  * - `cause`: in words; `load(tools)`: lives through it, answers what is to be kept;
- * - `verdict`: the code that is right, several, or `{ <allocator>: …, others: … }` with `because`;
- * - `allocators`: under which it makes sense, all of them by default;
+ * - `verdict`: the code that is right, several, or `{ <allocator>: …, others: … }`;
+ * - `allocators`: under which it is run: glibc and the jemallocs by default;
  * - `environment`, `nodeArgs`, `memory` (a cgroup's limit): what it is started with;
- * - `variants`: by name, what differs from the above; `preload`: allocators, the first one serves.
+ * - `variants`: by name, what differs from the above; `alsoPreload`: allocators that come second and serve nothing.
  */
 function scenario(module, description) {
   module.exports = description;
@@ -118,4 +121,4 @@ function scenario(module, description) {
   });
 }
 
-module.exports = { rightVerdicts, scenario };
+module.exports = { EVERY, scenario };
