@@ -20,6 +20,6 @@ scenario(module, {
     const window = await watched(2000, () => {
       for (let read = 0; read < 10; read++) database.getBinaryFast(key++ % 200).at(-1);
     });
-    return { database, window };
+    return { database, known: { mappedFiles: 200 * MIB }, window };
   },
 });

@@ -12,6 +12,6 @@ scenario(module, {
       new Uint8Array(frame).fill(1);
       frames.push(frame);
     });
-    return { frames, window };
+    return { frames, window, known: { buffers: frames.length * 2 * MIB } };
   },
 });

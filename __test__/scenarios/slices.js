@@ -12,6 +12,6 @@ scenario(module, {
         tokens.add(Buffer.alloc(32 * 1024, message).subarray(0, 16));
       }
     });
-    return { tokens, window };
+    return { tokens, window, known: { buffers: tokens.size * 32 * 1024 } };
   },
 });

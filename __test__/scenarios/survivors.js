@@ -13,6 +13,6 @@ scenario(module, {
     const survivors = blocks.filter((_, index) => index % 4 === 0);
     blocks = null;
     await collected(survivors.length * SIZE + 4 * MIB);
-    return { survivors, window: await watched(1500, () => {}) };
+    return { survivors, known: { pinned: 120 * MIB }, window: await watched(1500, () => {}) };
   },
 });

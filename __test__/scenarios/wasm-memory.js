@@ -13,6 +13,6 @@ scenario(module, {
       const before = memory.grow(40);
       new Uint8Array(memory.buffer, before * PAGE).fill(1);
     });
-    return { memory, window };
+    return { memory, window, known: { buffers: memory.buffer.byteLength } };
   },
 });

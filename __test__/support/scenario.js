@@ -58,11 +58,13 @@ async function collected(bytes) {
 /** As much memory as `length` of that many bytes, all of it touched. */
 const buffers = (length, bytes) => Array.from({ length }, () => Buffer.alloc(bytes, 1));
 
-function problemsOf(diagnosis, expected, maxUnattributed) {
-  const { ledger, verdict, findings } = diagnosis;
+/** What is known of a part is met up to a tenth, and what Node.js has itself. */
+const isMet = (bytes, known) => bytes >= 0.9 * known && bytes <= 1.1 * known + 16 * MIB;
+
+function problemsOf({ ledger, verdict, findings }, { expected, known = {}, maxUnattributed }) {
   const parts = Object.entries(ledger.parts);
-  const known = parts.filter(([, { bytes }]) => bytes !== null);
-  const sum = known.reduce((total, [, { bytes }]) => total + bytes, 0);
+  const told = parts.filter(([, { bytes }]) => bytes !== null);
+  const sum = told.reduce((total, [, { bytes }]) => total + bytes, 0);
   const problems = [];
   if (!expected.includes(verdict))
     problems.push(`verdict ${verdict}, not ${expected.join(' or ')}`);
@@ -70,7 +72,15 @@ function problemsOf(diagnosis, expected, maxUnattributed) {
     problems.push(`findings ${findings.map(({ code }) => code).join(', ')} in a healthy process`);
   }
   if (sum !== ledger.rss) problems.push(`the parts sum to ${sum}, RSS is ${ledger.rss}`);
-  for (const [name, { bytes }] of known) if (bytes < 0) problems.push(`${name} is ${bytes}`);
+  for (const [name, { bytes }] of told) if (bytes < 0) problems.push(`${name} is ${bytes}`);
+  for (const [name, bytes] of Object.entries(known)) {
+    const part = ledger.parts[name].bytes;
+    if (!isMet(part, bytes))
+      problems.push(`${name} is ${part}, and ${bytes} are known to be in it`);
+  }
+  const { rss } = process.memoryUsage();
+  if (!isMet(ledger.rss, rss))
+    problems.push(`the ledger's RSS is ${ledger.rss}, Node.js says ${rss}`);
   const share = (ledger.parts.unattributed.bytes ?? ledger.rss) / ledger.rss;
   if (share > maxUnattributed) problems.push(`${(100 * share).toFixed(1)} % is unattributed`);
   return problems;
@@ -93,7 +103,11 @@ async function run({ load, verdict, variants = {} }, variant) {
     allocator: live,
     expected,
     verdict: diagnosis.verdict,
-    problems: problemsOf(diagnosis, expected, MAX_UNATTRIBUTED[live] ?? MAX_UNATTRIBUTED_ELSEWHERE),
+    problems: problemsOf(diagnosis, {
+      expected,
+      known: kept?.known,
+      maxUnattributed: MAX_UNATTRIBUTED[live] ?? MAX_UNATTRIBUTED_ELSEWHERE,
+    }),
     summary,
     findings,
     ledger,
@@ -106,10 +120,11 @@ async function run({ load, verdict, variants = {} }, variant) {
 
 /**
  * Makes a program of a description, and gives the description to whoever requires it:
- * - `cause`: in words; `load(tools)`: lives through it, answers what is to be kept;
+ * - `cause`: in words; `load(tools)`: lives through it, answers what is to be kept: `window`, if it watched,
+ *   and `known`, bytes that have to be in a part of the ledger;
  * - `verdict`: the code that is right, several, or `{ <allocator>: …, others: … }`;
  * - `allocators`: under which it is run: glibc and the jemallocs by default;
- * - `environment`, `nodeArgs`, `memory` (a cgroup's limit): what it is started with;
+ * - `environment`, `memory` (a cgroup's limit): what it is started with;
  * - `variants`: by name, what differs from the above; `alsoPreload`: allocators that come second and serve nothing.
  */
 function scenario(module, description) {
