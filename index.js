@@ -13,10 +13,38 @@ function allocator() {
   return live;
 }
 
+let makeRoute;
+
 /** Loaded when first called: it needs node:crypto, which takes as long as all the rest. */
 function route(options) {
-  const { createRoute } = require('./lib/route.js');
-  return createRoute({ snapshot: freshSnapshot, purge })(options);
+  makeRoute ??= require('./lib/route.js').createRoute({
+    snapshot: freshSnapshot,
+    purge,
+    inspect,
+    diagnose,
+  });
+  return makeRoute(options);
+}
+
+let makeWatch;
+
+/** Loaded when first called, as what follows: many services only read. */
+function watch(options) {
+  makeWatch ??= require('./lib/watch.js').createWatch({ snapshot });
+  return makeWatch(options);
+}
+
+let runDiagnosis;
+
+async function diagnose(options) {
+  runDiagnosis ??= require('./lib/diagnose.js').createDiagnose({
+    inspect,
+    experiment: require('./lib/experiment.js').createExperiment({ inspect, purge }),
+    facts: require('./lib/facts.js').facts,
+    addon: native.addon,
+    why: native.why,
+  });
+  return runDiagnosis(options);
 }
 
 /** Loaded when first called: few services ask, and it is many files. */

@@ -59,6 +59,12 @@ function couldNotLook(why) {
   return Object.assign(new Error(why), { code: ERR_HEAPGAP_COULD_NOT_LOOK });
 }
 
+/** napi-rs gives a rejection one of its own codes: ours stay, another becomes an internal one. */
+function withOwnCode(error) {
+  if (String(error.code).startsWith('ERR_HEAPGAP_')) return error;
+  return Object.assign(error, { code: ERR_HEAPGAP_INTERNAL });
+}
+
 module.exports = {
   ERR_HEAPGAP_COULD_NOT_LOOK,
   ERR_HEAPGAP_CROSS_SITE,
@@ -74,4 +80,5 @@ module.exports = {
   couldNotLook,
   invalidArg,
   unknownOption,
+  withOwnCode,
 };
