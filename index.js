@@ -1,6 +1,8 @@
 'use strict';
 
 const native = require('./lib/native.js');
+// Hears of worker threads from here on.
+require('./lib/isolates.js');
 const { purge } = require('./lib/purge.js');
 const { freshSnapshot, snapshot, stats } = require('./lib/read.js');
 
@@ -11,6 +13,11 @@ function allocator() {
   const { quickFindings } = require('./lib/doctor/quick.js');
   live.evidence.push(...quickFindings(native.addon, live.name));
   return live;
+}
+
+/** Loaded when first called: few services ask. */
+async function inspect() {
+  return require('./lib/inspect.js').inspect();
 }
 
 let makeRoute;
@@ -54,4 +61,14 @@ async function doctor(options) {
 
 // A plain object literal: Node.js finds the names for `import { stats } from 'heapgap'` in it
 // without running it (cjs-module-lexer).
-module.exports = { allocator, doctor, purge, route, snapshot, stats };
+module.exports = {
+  allocator,
+  diagnose,
+  doctor,
+  inspect,
+  purge,
+  route,
+  snapshot,
+  stats,
+  watch,
+};

@@ -82,18 +82,24 @@ function snapshot(options) {
     cgroup: native.cgroup,
     resources: counts,
     gap: native.gap,
+    ledger: native.ledger,
     notes: withNotes(native.notes, memory, counts, resources),
   };
 }
 
 function readNative(maxAgeMs, v8) {
-  const labels = snapshotLabels(addon.readSnapshot(slots, maxAgeMs, v8.heapPhysical));
+  const arrayBuffers = v8.arrayBuffers ?? Number.NaN;
+  const labels = snapshotLabels(
+    addon.readSnapshot(slots, maxAgeMs, v8.heapPhysical, arrayBuffers, v8.external),
+  );
   refreshIfOverdue();
+  const process = table.processOf(slots);
   return {
-    process: table.processOf(slots),
+    process,
     allocator: table.allocatorOf(live, slots),
     cgroup: table.cgroupOf(slots, labels.cgroupVersion, labels.cgroupPath),
     gap: table.gapOf(slots),
+    ledger: table.ledgerOf(process.rss, slots, labels.ledger),
     notes: labels.notes,
   };
 }
@@ -107,12 +113,29 @@ function readWithoutAddon(memory, v8) {
     allocator: figures,
     cgroup,
     gap: proc.rss === null ? null : proc.rss - v8.heapPhysical,
+    ledger: ledgerWithoutAddon(proc.rss, v8),
     notes: [
       ...explainNulls(proc, 'process.'),
       ...explainNulls(figures, 'allocator.'),
       ...explainNulls(cgroup, 'cgroup.'),
     ],
   };
+}
+
+/** All that Node.js knows of RSS is V8's heap; the parts that it does not know are in the rest. */
+function ledgerWithoutAddon(rss, v8) {
+  const unknown = { accuracy: null, source: why };
+  const ledger = table.ledgerOf(rss, table.emptySlots(), new Array(table.PARTS).fill(unknown));
+  if (rss === null) return ledger;
+  const bytes = Math.min(v8.heapPhysical, rss);
+  const source = "total_physical_size of this thread's isolate";
+  ledger.parts.v8Heap = { bytes, accuracy: 'estimate', source };
+  ledger.parts.unattributed = {
+    bytes: rss - bytes,
+    accuracy: 'exact',
+    source: 'RSS minus V8 heap',
+  };
+  return ledger;
 }
 
 function explainNulls(figures, prefix) {

@@ -5,7 +5,10 @@
 /** The addon writes NaN for a figure that it does not have. */
 const figure = (number) => (Number.isNaN(number) ? null : number);
 
-const SLOTS = 38;
+const SLOTS = 54;
+
+/** How many parts the ledger has. */
+const PARTS = 16;
 
 /** What there is to read without an addon. */
 const emptySlots = () => new Float64Array(SLOTS).fill(Number.NaN);
@@ -89,6 +92,39 @@ function cgroupOf(slots, version, path) {
   };
 }
 
+/** The ledger's first slot. */
+const LEDGER = 38;
+
+function partOf(slots, labels, index) {
+  const { accuracy, source } = labels[index];
+  return { bytes: figure(slots[LEDGER + index]), accuracy, source };
+}
+
+/** `labels` say of each part how far it can be trusted, and where it comes from. */
+function ledgerOf(rss, slots, labels) {
+  return {
+    rss,
+    parts: {
+      v8Heap: partOf(slots, labels, 0),
+      v8Workers: partOf(slots, labels, 1),
+      buffers: partOf(slots, labels, 2),
+      external: partOf(slots, labels, 3),
+      native: partOf(slots, labels, 4),
+      threadCaches: partOf(slots, labels, 5),
+      pinned: partOf(slots, labels, 6),
+      dirty: partOf(slots, labels, 7),
+      muzzy: partOf(slots, labels, 8),
+      metadata: partOf(slots, labels, 9),
+      code: partOf(slots, labels, 10),
+      mappedFiles: partOf(slots, labels, 11),
+      shared: partOf(slots, labels, 12),
+      stacks: partOf(slots, labels, 13),
+      hugePageSlack: partOf(slots, labels, 14),
+      unattributed: partOf(slots, labels, 15),
+    },
+  };
+}
+
 const gapOf = (slots) => figure(slots[37]);
 
 module.exports = {
@@ -98,6 +134,8 @@ module.exports = {
   emptySlots,
   gapOf,
   isOverdue,
+  ledgerOf,
+  PARTS,
   processOf,
   statsOf,
 };

@@ -9,6 +9,7 @@ use napi_derive::napi;
 use super::table::{self, Missing, Table};
 use super::types::{Labels, LiveAllocator, notes};
 use crate::live;
+use crate::snapshot::ledger::{Accuracy, Part, V8};
 use crate::snapshot::{self, Snapshot, Stats};
 use crate::sources::cgroup::{self, Version};
 
@@ -20,6 +21,7 @@ struct Words {
     generation: u32,
     missing: Vec<Missing>,
     level: usize,
+    ledger: Vec<(Option<Accuracy>, &'static str)>,
 }
 
 impl Words {
@@ -78,21 +80,38 @@ pub fn read_stats(#[napi(ts_arg_type = "Float64Array")] slots: Slots<'_>, max_ag
 #[napi(catch_unwind)]
 pub fn stats_labels() -> Labels {
     let notes = STATS.with_borrow(|words| notes(&words.missing));
-    Labels { notes, cgroup_version: None, cgroup_path: None }
+    Labels { notes, cgroup_version: None, cgroup_path: None, ledger: Vec::new() }
 }
 
-/// Fills `slots` with a snapshot's figures; answers the generation of the labels.
+/// Fills `slots` with a snapshot's figures; answers the generation of the labels. `array_buffers` is NaN
+/// where Node.js could not say.
 #[napi(catch_unwind)]
 pub fn read_snapshot(
     #[napi(ts_arg_type = "Float64Array")] slots: Slots<'_>,
     max_age_ms: f64,
-    v8_resident: f64,
+    heap_physical: f64,
+    array_buffers: f64,
+    external: f64,
 ) -> u32 {
-    let snapshot = snapshot::take(duration(max_age_ms), v8_resident as u64);
+    let v8 = V8 {
+        heap: heap_physical as u64,
+        array_buffers: (!array_buffers.is_nan()).then_some(array_buffers as u64),
+        external: external as u64,
+        ..V8::default()
+    };
+    let snapshot = snapshot::take(duration(max_age_ms), &v8);
     let put_all = |table: &mut Table| table::snapshot(table, &snapshot);
     let signature = Table::fill(slots, put_all);
     let level = snapshot.cgroup.level;
-    SNAPSHOT.with_borrow_mut(|words| words.follow(signature, level, || Table::missing(put_all)))
+    SNAPSHOT.with_borrow_mut(|words| {
+        let known = words.generation;
+        let generation = words.follow(signature, level, || Table::missing(put_all));
+        if generation != known {
+            let label = |(_, part): (_, &Part)| (part.accuracy, part.source);
+            words.ledger = snapshot.ledger.parts.all().map(label).to_vec();
+        }
+        generation
+    })
 }
 
 /// What of this thread's last `read_snapshot` is not a number.
@@ -106,6 +125,7 @@ pub fn snapshot_labels() -> Labels {
             Version::V2 => 2,
         }),
         cgroup_path: source.path(words.level),
+        ledger: words.ledger.iter().map(|&label| label.into()).collect(),
     })
 }
 
@@ -119,6 +139,6 @@ pub fn stats_slots() -> Vec<String> {
 /// The names of the slots that `read_snapshot` fills, in order.
 #[napi(catch_unwind)]
 pub fn snapshot_slots() -> Vec<String> {
-    let snapshot: Snapshot = snapshot::take(Duration::MAX, 0);
+    let snapshot: Snapshot = snapshot::take(Duration::MAX, &V8::default());
     Table::names(|table| table::snapshot(table, &snapshot))
 }

@@ -6,6 +6,7 @@
 
 use std::time::Instant;
 
+use crate::snapshot::ledger::Part;
 use crate::snapshot::{Snapshot, Stats};
 use crate::sources::cgroup::{Cgroup, Pressure};
 use crate::sources::process::Process;
@@ -84,10 +85,19 @@ impl<'a> Table<'a> {
         self.number(name, figure.unwrap_or(ABSENT));
     }
 
-    fn note(&mut self, name: &'static str, reason: Absent) {
+    /// The words that go with a part are [`Part::source`]; they change with the figures that are missing.
+    fn part(&mut self, name: &'static str, part: &Part) {
+        self.sign(part.source.as_ptr() as u64);
+        self.number(name, part.bytes.map_or(ABSENT, |bytes| bytes as f64));
+    }
+
+    fn sign(&mut self, word: u64) {
         // An odd multiplier keeps every bit of what came before (as in FxHash).
-        self.signature = (self.signature.rotate_left(5) ^ reason.signature() ^ self.used as u64)
-            .wrapping_mul(0x517c_c1b7_2722_0a95);
+        self.signature = (self.signature.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
+    }
+
+    fn note(&mut self, name: &'static str, reason: Absent) {
+        self.sign(reason.signature() ^ self.used as u64);
         if let Some(missing) = &mut self.missing {
             missing.push(Missing { section: self.section, name, reason });
         }
@@ -131,6 +141,10 @@ pub fn snapshot(table: &mut Table, snapshot: &Snapshot) {
     cgroup(table, &snapshot.cgroup);
     table.section("");
     table.put_f64("gap", snapshot.gap.map(|gap| gap as f64));
+    table.section("ledger");
+    for (name, part) in snapshot.ledger.parts.all() {
+        table.part(name, part);
+    }
 }
 
 fn process(table: &mut Table, process: &Process) {

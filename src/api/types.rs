@@ -6,6 +6,7 @@ use super::table::{Missing, Table, path, stats as put_stats};
 use crate::control::purge::Report;
 use crate::live::Allocator;
 use crate::snapshot::Stats;
+use crate::snapshot::ledger::Accuracy;
 use crate::sources::Absent;
 
 /// Why a figure is missing.
@@ -35,6 +36,24 @@ pub struct Labels {
     pub cgroup_version: Option<u32>,
     /// The group that limits the process.
     pub cgroup_path: Option<String>,
+    /// What goes with the ledger's parts, in their order.
+    pub ledger: Vec<PartLabel>,
+}
+
+/// How far a part of the ledger can be trusted, and where it comes from.
+#[napi(object, use_nullable = true)]
+pub struct PartLabel {
+    /// `exact`, `bound` or `estimate`.
+    pub accuracy: Option<String>,
+    /// In words.
+    pub source: String,
+}
+
+impl From<(Option<Accuracy>, &'static str)> for PartLabel {
+    fn from((accuracy, source): (Option<Accuracy>, &'static str)) -> Self {
+        let accuracy = accuracy.map(|accuracy| accuracy.name().to_owned());
+        Self { accuracy, source: source.to_owned() }
+    }
 }
 
 /// A table of its own, for figures that JavaScript did not ask for synchronously.

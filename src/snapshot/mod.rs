@@ -1,6 +1,7 @@
 //! Readings of one instant, put together.
 
 pub mod detail;
+pub mod ledger;
 mod stats;
 
 pub use stats::Stats;
@@ -10,9 +11,10 @@ use std::time::Duration;
 use crate::sources::cgroup::{self, Cgroup};
 use crate::sources::process::{self, Process};
 use crate::sources::{Absent, Figure};
+use ledger::{Held, Ledger, V8};
 
 /// The native half of a snapshot; V8's half comes from JavaScript, which alone can ask it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Snapshot {
     /// What the kernel counts for the process.
     pub process: Process,
@@ -22,11 +24,12 @@ pub struct Snapshot {
     pub cgroup: Cgroup,
     /// RSS minus V8's resident heap. Negative where V8 counts pages that the kernel took back.
     pub gap: Result<i64, Absent>,
+    /// RSS by parts, from these counters alone.
+    pub ledger: Ledger,
 }
 
 /// For the JavaScript thread: the allocator's and the cgroup's figures may be `max_age` old.
-/// `v8_resident` is the isolate's `total_physical_size`.
-pub fn take(max_age: Duration, v8_resident: u64) -> Snapshot {
+pub fn take(max_age: Duration, v8: &V8) -> Snapshot {
     let process = process::Source::own().read();
     let cgroup = cgroup::Source::own().read(max_age);
     let stats = Stats::read(max_age);
@@ -34,7 +37,8 @@ pub fn take(max_age: Duration, v8_resident: u64) -> Snapshot {
         process,
         stats: Stats { overdue: stats.overdue || cgroup.overdue, ..stats },
         cgroup: cgroup.value,
-        gap: gap(process.rss, v8_resident),
+        gap: gap(process.rss, v8.heap),
+        ledger: ledger::from_counters(&process, v8, &Held::from(&stats)),
     }
 }
 

@@ -7,6 +7,7 @@ pub mod cpus;
 pub mod file;
 pub mod glibc;
 pub mod jemalloc;
+pub mod own_memory;
 pub mod process;
 pub mod refreshed;
 pub mod thp;

@@ -29,7 +29,7 @@ pub struct Process {
 }
 
 impl Process {
-    fn absent(reason: Absent) -> Self {
+    pub(crate) fn absent(reason: Absent) -> Self {
         let [rss, anon, file, shmem, peak, swap, threads] = [Err(reason); 7];
         Self { rss, anon, file, shmem, peak, swap, threads }
     }
@@ -109,7 +109,8 @@ fn parse_statm(text: &str) -> Result<Statm, Absent> {
     Ok(Statm { resident: bytes(pages[1])?, data: bytes(pages[5])? })
 }
 
-fn page_size() -> u64 {
+/// The size of a page, in bytes.
+pub fn page_size() -> u64 {
     static PAGE_SIZE: OnceLock<u64> = OnceLock::new();
     // SAFETY: sysconf(3) takes no pointer; `_SC_PAGESIZE` cannot fail on Linux.
     *PAGE_SIZE.get_or_init(|| unsafe { libc::sysconf(libc::_SC_PAGESIZE) }.max(1) as u64)

@@ -1,0 +1,73 @@
+'use strict';
+// A snapshot, and what takes too long for a synchronous call.
+
+const { readIsolates } = require('./isolates.js');
+const { addon, why } = require('./native.js');
+const { snapshot } = require('./read.js');
+
+let running = null;
+
+/** Concurrent calls share one run: it reads every mapping of the process. */
+function inspect() {
+  running ??= inspectOnce().finally(() => {
+    running = null;
+  });
+  return running;
+}
+
+async function inspectOnce() {
+  const isolates = await readIsolates();
+  const taken = snapshot();
+  if (!addon) return withoutAddon(taken, isolates);
+  const native = JSON.parse(await addon.inspect(question(taken, isolates)));
+  const process = { ...taken.process, ...native.process };
+  return {
+    ...taken,
+    ...native,
+    process,
+    gap: process.rss - taken.v8.heapPhysical,
+    workers: isolates.workers,
+    notes: [...withoutFields(taken.notes, process), ...native.notes],
+  };
+}
+
+/** What the addon has to know of V8 for the ledger. */
+function question({ v8 }, { workers, others }) {
+  return {
+    heapPhysical: v8.heapPhysical,
+    arrayBuffers: v8.arrayBuffers,
+    external: v8.external,
+    spaces: v8.spaces.map(({ name, physical }) => ({ name, bytes: physical })),
+    workers: workers.map(({ threadId, heapPhysical, external }) => ({
+      name: `worker ${threadId}`,
+      heapPhysical,
+      external,
+    })),
+    otherIsolates: others,
+  };
+}
+
+/** Without the notes on figures of the process that were found after all. */
+function withoutFields(notes, process) {
+  const found = (field) => field.startsWith('process.') && process[field.slice(8)] !== null;
+  return notes.filter(({ field }) => !found(field));
+}
+
+const NATIVE_ONLY = [
+  'mappings',
+  'threads',
+  'arenas',
+  'sizeClasses',
+  'decay',
+  'options',
+  'hugePages',
+  'io',
+];
+
+function withoutAddon(taken, { workers }) {
+  const nulls = Object.fromEntries(NATIVE_ONLY.map((field) => [field, null]));
+  const reasons = NATIVE_ONLY.map((field) => ({ field, reason: why }));
+  return { ...taken, ...nulls, workers, notes: [...taken.notes, ...reasons] };
+}
+
+module.exports = { inspect };

@@ -1,0 +1,65 @@
+'use strict';
+// The isolates of worker threads. Node.js has no list of them: each that this thread starts is announced
+// by the process's event 'worker'.
+
+/** Weak, so that a worker that has ended can be collected. */
+const seen = new Set();
+
+process.on('worker', (worker) => seen.add(new WeakRef(worker)));
+
+/** Those that run, of those that this thread has started since heapgap was loaded. */
+function running() {
+  const workers = [];
+  for (const reference of seen) {
+    const worker = reference.deref();
+    // The id of a worker that has ended is -1; one that is starting has its own already.
+    if (worker === undefined || worker.threadId === -1) seen.delete(reference);
+    else workers.push(worker);
+  }
+  return workers;
+}
+
+/** For how long a worker is waited for that is busy in native code, or waits for a lock. */
+const PATIENCE_MS = 250;
+
+/** One worker's figures; `null` where it does not answer, or this Node.js cannot ask. */
+async function read(worker) {
+  // The id is gone once the worker has ended.
+  const { threadId } = worker;
+  if (typeof worker.getHeapStatistics !== 'function') return null;
+  const heap = await withPatience(worker.getHeapStatistics());
+  if (heap === null) return null;
+  return {
+    threadId,
+    heapPhysical: heap.total_physical_size,
+    heapUsed: heap.used_heap_size,
+    heapTotal: heap.total_heap_size,
+    external: heap.external_memory,
+  };
+}
+
+/** What `promise` resolves to; `null` where it fails or takes too long. */
+function withPatience(promise) {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, PATIENCE_MS, null);
+    promise
+      .catch(() => null)
+      .then((value) => {
+        clearTimeout(timer);
+        resolve(value);
+      });
+  });
+}
+
+/** The workers that answered, and how many isolates there are beside this thread's. */
+async function readIsolates() {
+  const workers = running();
+  const answers = await Promise.all(workers.map(read));
+  // Loaded when first asked: requiring heapgap must not slow down a service's start.
+  const { isMainThread } = require('node:worker_threads');
+  // From inside a worker thread, the main thread's isolate is another one that cannot be asked.
+  const others = workers.length + (isMainThread ? 0 : 1);
+  return { workers: answers.filter((answer) => answer !== null), others };
+}
+
+module.exports = { readIsolates };
