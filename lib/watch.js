@@ -131,7 +131,7 @@ class Watch {
     const own = { afterGc, majorGcs: this.#majorGcs };
     const at = this.#tryToRead();
     READERS.forEach((read, column) => {
-      this.#ring[first + column] = valueOf(read, at, own);
+      this.#ring[first + column] = figureOf(read, at, own);
     });
     this.#taken += 1;
   }
@@ -170,7 +170,7 @@ if (Symbol.dispose) {
 }
 
 /** NaN stands for what is not known. */
-function valueOf(read, at, own) {
+function figureOf(read, at, own) {
   try {
     return read(at, own) ?? Number.NaN;
   } catch {
