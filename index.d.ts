@@ -340,14 +340,15 @@ export interface ArenaFigures {
 /** One of the allocator's size classes, with something in it. */
 export interface SizeClass {
   /**
-   * Bytes of one object; of a free chunk, the largest in this row.
+   * Bytes of one object; of a free chunk, and of a large object under jemalloc 5.3.1, which rounds
+   * those up to whole pages alone, the largest in this row.
    */
   size: number;
   /** `small` shares a slab with others, `large` has pages of its own; `free`: free chunks (glibc). */
   kind: 'small' | 'large' | 'free';
   /** How many are live; of kind `free`, how many are free. */
   count: number;
-  /** `count` of them together. */
+  /** `count` of them together; of large objects under jemalloc 5.3.1 no more than this. */
   bytes: number;
   /**
    * What slabs hold beyond live objects: the class's part of `pinned`. `null` for kind `free`.

@@ -13,6 +13,8 @@ pub enum Error {
     Exec(io::Error),
     /// jemalloc did not describe itself.
     Printout(io::Error),
+    /// What was found could not be written down.
+    Json(serde_json::Error),
     /// Node-API refused a call.
     Node(napi::Error),
 }
@@ -41,6 +43,7 @@ impl Error {
             Error::Exec(error) if error.kind() == io::ErrorKind::NotFound => "ERR_HEAPGAP_COMMAND_NOT_FOUND",
             Error::Exec(_) => "ERR_HEAPGAP_EXEC",
             Error::Printout(_) => "ERR_HEAPGAP_PRINTOUT",
+            Error::Json(_) => "ERR_HEAPGAP_INTERNAL",
             Error::Node(_) => "ERR_HEAPGAP_INTERNAL",
         })
     }
@@ -52,6 +55,7 @@ impl fmt::Display for Error {
             Error::Thread(error) => write!(f, "could not start a thread: {error}"),
             Error::Exec(error) => write!(f, "{error}"),
             Error::Printout(error) => write!(f, "jemalloc did not describe itself: {error}"),
+            Error::Json(error) => write!(f, "could not write JSON: {error}"),
             Error::Node(error) => write!(f, "Node-API refused a call: {error}"),
         }
     }

@@ -2,26 +2,10 @@
 // Makes 1 GiB of dirty pages, purges them, and prints how long the event loop was held meanwhile.
 
 const heapgap = require('../..');
+const { longestDelay } = require('./event-loop.js');
 
 const GIB = 2 ** 30;
 const SIZE = 256 * 1024;
-
-/** The longest time between two turns of the event loop until `promise` settles. */
-async function longestDelay(promise) {
-  let settled = false;
-  promise.finally(() => {
-    settled = true;
-  });
-  let longest = 0;
-  let last = performance.now();
-  while (!settled) {
-    await new Promise((resolve) => setImmediate(resolve));
-    const now = performance.now();
-    longest = Math.max(longest, now - last);
-    last = now;
-  }
-  return longest;
-}
 
 async function makeDirty() {
   let buffers = [];

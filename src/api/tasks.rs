@@ -3,6 +3,7 @@
 use napi::Env;
 use napi::bindgen_prelude::Object;
 use napi_derive::napi;
+use serde_json::json;
 
 use super::background::spawn;
 use super::types::{Printout, PurgeReport};
@@ -36,10 +37,15 @@ pub fn refresh(env: &Env) -> napi::Result<Object<'_>, Code> {
 /// jemalloc's own account of itself, and heapgap's figures of the same epoch.
 #[napi(catch_unwind, ts_return_type = "Promise<Printout>")]
 pub fn printout(env: &Env) -> napi::Result<Object<'_>, Code> {
-    spawn(
-        env,
-        "heapgap-printout",
-        || jemalloc::printout().map_err(Error::Printout),
-        |(printout, figures)| Printout { printout, stats: (&Stats::from(figures)).into() },
-    )
+    let work = || {
+        let (printout, figures) = jemalloc::printout().map_err(Error::Printout)?;
+        Ok(Printout {
+            printout,
+            stats: (&Stats::from(figures)).into(),
+            arenas: json!(jemalloc::arenas()),
+            size_classes: json!(jemalloc::size_classes()),
+            decay: json!(jemalloc::decay()),
+        })
+    };
+    spawn(env, "heapgap-printout", work, |printout| printout)
 }

@@ -81,6 +81,12 @@ pub struct Printout {
     pub printout: serde_json::Value,
     /// heapgap's own figures of the same epoch.
     pub stats: StatsTable,
+    /// Its arenas, of the same epoch.
+    pub arenas: serde_json::Value,
+    /// Its size classes, of the same epoch.
+    pub size_classes: serde_json::Value,
+    /// Its decay times.
+    pub decay: serde_json::Value,
 }
 
 /// Who serves `malloc`.

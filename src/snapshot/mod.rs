@@ -1,6 +1,5 @@
 //! Readings of one instant, put together.
 
-pub mod detail;
 pub mod ledger;
 mod stats;
 

@@ -4,6 +4,7 @@
 
 pub mod cgroup;
 pub mod cpus;
+pub mod detail;
 pub mod file;
 pub mod glibc;
 pub mod jemalloc;

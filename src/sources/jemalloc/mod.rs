@@ -1,17 +1,23 @@
 //! jemalloc's figures, by cached MIBs, after one epoch refresh a reading (jemalloc(3), MALLCTL
 //! NAMESPACE). Every key is optional: builds and versions differ.
 
-use std::ffi::c_char;
+mod arenas;
+mod classes;
+mod options;
+
+pub use arenas::{Decay, arenas, decay};
+pub use classes::size_classes;
+pub use options::options;
+
 use std::io;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use serde_json::{Map, Value};
-use tikv_jemalloc_ctl::{arenas, epoch, epoch_mib, raw, stats, stats_print};
+use serde_json::Value;
+use tikv_jemalloc_ctl::{arenas as arenas_keys, epoch, epoch_mib, raw, stats, stats_print};
 
 use super::refreshed::{Refreshed, Sample};
 use super::{Absent, Figure, process};
-use crate::live::symbols;
 
 /// One reading. Bytes, except the two counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,12 +93,13 @@ fn expected_cost(last: &Jemalloc) -> Duration {
 
 fn arenas_in_use(count: u32) -> u32 {
     let Some(mut mib) = Keys::cached().initialized else { return count };
-    let is_in_use = |&index: &u32| {
-        mib[1] = index as usize;
-        // SAFETY: a C `bool`, read as the byte that it is (jemalloc(3), arena.<i>.initialized).
-        unsafe { raw::read_mib::<u8>(&mib) }.is_ok_and(|byte| byte != 0)
-    };
-    (0..count).filter(is_in_use).count() as u32
+    (0..count).filter(|&index| is_in_use(&mut mib, index)).count() as u32
+}
+
+/// `mib` is that of `arena.0.initialized`.
+fn is_in_use(mib: &mut [usize; 3], index: u32) -> bool {
+    mib[1] = index as usize;
+    flag(mib).unwrap_or(false)
 }
 
 /// Looked up once: a name costs more than a reading.
@@ -104,7 +111,7 @@ struct Keys {
     resident: Option<stats::resident_mib>,
     mapped: Option<stats::mapped_mib>,
     retained: Option<stats::retained_mib>,
-    narenas: Option<arenas::narenas_mib>,
+    narenas: Option<arenas_keys::narenas_mib>,
     /// Of arena 0; the index is to be replaced.
     initialized: Option<[usize; 3]>,
     dirty_pages: Option<[usize; 4]>,
@@ -130,7 +137,7 @@ impl Keys {
             resident: stats::resident::mib().ok(),
             mapped: stats::mapped::mib().ok(),
             retained: stats::retained::mib().ok(),
-            narenas: arenas::narenas::mib().ok(),
+            narenas: arenas_keys::narenas::mib().ok(),
             initialized: mib(b"arena.0.initialized\0"),
             // 4096 is MALLCTL_ARENAS_ALL: the arenas merged.
             dirty_pages: mib(b"stats.arenas.4096.pdirty\0"),
@@ -139,6 +146,10 @@ impl Keys {
             background_threads: mib(b"stats.background_thread.num_threads\0"),
             page: mib::<2>(b"arenas.page\0").and_then(|mib| size(&mib)),
         }
+    }
+
+    fn narenas(&self) -> Option<u32> {
+        self.narenas.and_then(|key| key.read().ok())
     }
 
     fn read(&self) -> Jemalloc {
@@ -163,7 +174,7 @@ impl Keys {
             mapped: figure(self.mapped, stats::mapped_mib::read, "stats.mapped"),
             retained: figure(self.retained, stats::retained_mib::read, "stats.retained"),
             thread_caches: size_or(self.thread_caches, "stats.arenas.4096.tcache_bytes"),
-            arenas: figure(self.narenas, arenas::narenas_mib::read, "arenas.narenas"),
+            arenas: figure(self.narenas, arenas_keys::narenas_mib::read, "arenas.narenas"),
             background_threads: size_or(self.background_threads, "stats.background_thread.num_threads"),
         }
     }
@@ -186,202 +197,36 @@ fn size(mib: &[usize]) -> Option<u64> {
     unsafe { raw::read_mib::<usize>(mib) }.ok().and_then(|value| value.try_into().ok())
 }
 
+/// Reads a `ssize_t`.
+fn signed(mib: &[usize]) -> Option<i64> {
+    // SAFETY: every bit pattern is an `isize`.
+    unsafe { raw::read_mib::<isize>(mib) }.ok().and_then(|value| value.try_into().ok())
+}
+
+/// Reads an `unsigned`.
+fn unsigned(mib: &[usize]) -> Option<u32> {
+    // SAFETY: every bit pattern is a `u32`.
+    unsafe { raw::read_mib::<u32>(mib) }.ok()
+}
+
+/// Reads a C `bool`.
+fn flag(mib: &[usize]) -> Option<bool> {
+    // SAFETY: read as the byte that it is.
+    unsafe { raw::read_mib::<u8>(mib) }.ok().map(|byte| byte != 0)
+}
+
 fn size_or<const N: usize>(mib: Option<[usize; N]>, name: &'static str) -> Figure {
     mib.and_then(|mib| size(&mib)).ok_or(Absent::NoKey(name))
 }
 
-/// jemalloc's own account of itself, as `malloc_stats_print` writes it in JSON, without the
-/// per-arena and per-class parts; and our figures of the same epoch, which it has refreshed. For other
-/// threads: it can take milliseconds.
+/// jemalloc's own account of itself, as `malloc_stats_print` writes it in JSON, and our figures of the
+/// same epoch, which it has refreshed. For other threads: with many arenas it takes 100 ms and more.
 pub fn printout() -> io::Result<(Value, Sample<Jemalloc>)> {
     let mut options = stats_print::Options::default();
     options.json_format = true;
-    options.skip_per_arena = true;
-    options.skip_bin_size_classes = true;
-    options.skip_large_size_classes = true;
     options.skip_mutex_statistics = true;
-    let mut text = Vec::with_capacity(16 * 1024);
+    let mut text = Vec::with_capacity(128 * 1024);
     stats_print::stats_print(&mut text, options)?;
     let figures = Sample { value: Keys::cached().read(), at: Instant::now(), overdue: false };
     Ok((serde_json::from_slice(&text)?, figures))
-}
-
-/// How an option is stored (jemalloc's ctl.c). `size_t` has 64 bits wherever the addon is built for;
-/// where it had not, the read would answer EINVAL.
-#[derive(Clone, Copy)]
-enum Kind {
-    Bool,
-    Unsigned,
-    Size,
-    Signed,
-    Text,
-}
-
-/// The options that can be read back, and how. Versions differ: one that is missing has no MIB.
-const OPTIONS: &[(Kind, &[&str])] = &[
-    (
-        Kind::Bool,
-        &[
-            "abort",
-            "abort_conf",
-            "background_thread",
-            "cache_oblivious",
-            "confirm_conf",
-            "disable_large_size_classes",
-            "experimental_hpa_enforce_hugify",
-            "experimental_hpa_start_huge_if_thp_always",
-            "experimental_infallible_new",
-            "experimental_tcache_gc",
-            "hpa",
-            "hpa_hugify_sync",
-            "huge_arena_pac_thp",
-            "prof",
-            "prof_accum",
-            "prof_active",
-            "prof_final",
-            "prof_gdump",
-            "prof_leak",
-            "prof_leak_error",
-            "prof_pid_namespace",
-            "prof_stats",
-            "prof_sys_thread_name",
-            "prof_thread_active_init",
-            "retain",
-            "stats_print",
-            "tcache",
-            "trust_madvise",
-            "utrace",
-            "xmalloc",
-            "zero",
-        ],
-    ),
-    (
-        Kind::Unsigned,
-        &[
-            "debug_double_free_max_scan",
-            "lg_tcache_flush_large_div",
-            "lg_tcache_flush_small_div",
-            "narenas",
-            "prof_bt_max",
-            "tcache_nslots_large",
-            "tcache_nslots_small_max",
-            "tcache_nslots_small_min",
-        ],
-    ),
-    (
-        Kind::Size,
-        &[
-            "calloc_madvise_threshold",
-            "hpa_hugification_threshold",
-            "hpa_hugify_delay_ms",
-            "hpa_min_purge_delay_ms",
-            "hpa_min_purge_interval_ms",
-            "hpa_purge_threshold",
-            "hpa_sec_batch_fill_extra",
-            "hpa_sec_bytes_after_flush",
-            "hpa_sec_max_alloc",
-            "hpa_sec_max_bytes",
-            "hpa_sec_nshards",
-            "hpa_slab_max_alloc",
-            "lg_extent_max_active_fit",
-            "lg_prof_sample",
-            "max_background_threads",
-            "oversize_threshold",
-            "process_madvise_max_batch",
-            "tcache_gc_delay_bytes",
-            "tcache_gc_incr_bytes",
-            "tcache_max",
-        ],
-    ),
-    (
-        Kind::Signed,
-        &[
-            "dirty_decay_ms",
-            "experimental_hpa_max_purge_nhp",
-            "lg_prof_interval",
-            "lg_tcache_nslots_mul",
-            "mutex_max_spin",
-            "muzzy_decay_ms",
-            "prof_recent_alloc_max",
-            "stats_interval",
-        ],
-    ),
-    (
-        Kind::Text,
-        &[
-            "dss",
-            "hpa_hugify_style",
-            "junk",
-            "metadata_thp",
-            "percpu_arena",
-            "prof_prefix",
-            "prof_time_resolution",
-            "stats_interval_opts",
-            "stats_print_opts",
-            "thp",
-            "zero_realloc",
-        ],
-    ),
-];
-
-/// What each of the options `names` was set to at start, from `opt.*`; of all that heapgap knows where
-/// `names` is `None`. An option that this jemalloc does not have is left out; one whose type heapgap
-/// does not know is null.
-pub fn options(names: Option<&[String]>) -> Map<String, Value> {
-    let known = || OPTIONS.iter().flat_map(|(kind, names)| names.iter().map(|&name| (name, Some(*kind))));
-    let read = |(name, kind): (&str, Option<Kind>)| Some((name.to_owned(), option(name, kind)?));
-    match names {
-        None => known().filter_map(read).collect(),
-        Some(names) => {
-            let kind_of = |name: &str| known().find(|(known, _)| *known == name).and_then(|(_, kind)| kind);
-            names.iter().filter_map(|name| read((name, kind_of(name)))).collect()
-        }
-    }
-}
-
-fn option(name: &str, kind: Option<Kind>) -> Option<Value> {
-    // What stands in a key; a dot would make it another key.
-    if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-        return None;
-    }
-    let mut mib = [0; 2];
-    raw::name_to_mib(format!("opt.{name}\0").as_bytes(), &mut mib).ok()?;
-    match kind.map(|kind| kind.read(&mib)) {
-        Some(Ok(value)) => Some(value),
-        // The key is there, and the feature is not built in.
-        Some(Err(error)) if Some(error) == no_such_key() => None,
-        _ => Some(Value::Null),
-    }
-}
-
-/// ENOENT: tikv-jemalloc-ctl keeps the number to itself, but compares.
-fn no_such_key() -> Option<tikv_jemalloc_ctl::Error> {
-    raw::name_to_mib(b"no.such.key\0", &mut [0; 3]).err()
-}
-
-impl Kind {
-    fn read(self, mib: &[usize; 2]) -> tikv_jemalloc_ctl::Result<Value> {
-        /// A key of another size answers EINVAL.
-        fn number<T: Copy>(mib: &[usize; 2]) -> tikv_jemalloc_ctl::Result<Value>
-        where
-            Value: From<T>,
-        {
-            // SAFETY: `T` is an integer: every bit pattern is one.
-            unsafe { raw::read_mib::<T>(mib) }.map(Value::from)
-        }
-        match self {
-            Kind::Bool => {
-                // SAFETY: a C `bool`, read as the byte that it is.
-                unsafe { raw::read_mib::<u8>(mib) }.map(|byte| (byte != 0).into())
-            }
-            Kind::Unsigned => number::<u32>(mib),
-            Kind::Size => number::<u64>(mib),
-            Kind::Signed => number::<i64>(mib),
-            Kind::Text => {
-                // SAFETY: these keys are `const char *` (jemalloc(3)), and a pointer is as it comes.
-                let text = unsafe { raw::read_mib::<*const c_char>(mib) }?;
-                Ok(symbols::string_at(text).map_or(Value::Null, Value::from))
-            }
-        }
-    }
 }

@@ -1,0 +1,66 @@
+'use strict';
+// Grows to 1 GiB of RSS and 5,000 mappings, inspects, and prints how long the event loop was held.
+
+const { readFileSync } = require('node:fs');
+const heapgap = require('../..');
+const { longestDelay } = require('./event-loop.js');
+
+const RSS = 2 ** 30;
+const MAPPINGS = 5000;
+const ROUNDS = 5;
+
+const held = [];
+
+/** Blocks of many sizes, some freed again, as a service's heap has them. */
+function grow() {
+  let size = 64;
+  while (process.memoryUsage.rss() < RSS) {
+    for (let count = 0; count < 1000; count++) {
+      size = size > 200_000 ? 64 : Math.ceil(size * 1.13);
+      const block = Buffer.allocUnsafeSlow(size).fill(1);
+      if (count % 4 !== 0) held.push(block);
+    }
+  }
+}
+
+const countMappings = () => readFileSync('/proc/self/maps', 'latin1').split('\n').length - 1;
+
+/** Each WebAssembly memory is a mapping, and its reservation another. */
+function splitAddressSpace() {
+  while (countMappings() < MAPPINGS) {
+    for (let count = 0; count < 100; count++) {
+      const memory = new WebAssembly.Memory({ initial: 1 });
+      new Uint8Array(memory.buffer)[0] = 1;
+      held.push(memory);
+    }
+  }
+}
+
+const rest = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** One inspection, and as long without one. */
+async function round() {
+  const started = performance.now();
+  const inspecting = heapgap.inspect();
+  // Includes what inspect() itself does on the JavaScript thread before it waits.
+  const called = performance.now() - started;
+  const delayMs = Math.max(called, await longestDelay(inspecting));
+  const durationMs = performance.now() - started;
+  const { ledger, mappings } = await inspecting;
+  const idleDelayMs = await longestDelay(rest(durationMs));
+  const unattributed = ledger.parts.unattributed.bytes / ledger.rss;
+  return { delayMs, idleDelayMs, durationMs, rss: ledger.rss, count: mappings.count, unattributed };
+}
+
+async function main() {
+  grow();
+  splitAddressSpace();
+  globalThis.gc();
+  await rest(500);
+  await heapgap.inspect();
+  const rounds = [];
+  while (rounds.length < ROUNDS) rounds.push(await round());
+  process.stdout.write(JSON.stringify(rounds));
+}
+
+main();
