@@ -1,6 +1,7 @@
 //! Readings of one instant, put together.
 
 pub mod ledger;
+pub mod mappings;
 mod stats;
 
 pub use stats::Stats;

@@ -8,10 +8,15 @@ pub mod detail;
 pub mod file;
 pub mod glibc;
 pub mod jemalloc;
+pub mod mounts;
+pub mod objects;
 pub mod own_memory;
+pub mod pagemap;
 pub mod process;
 pub mod refreshed;
+pub mod smaps;
 pub mod thp;
+pub mod threads;
 
 use std::fmt;
 

@@ -118,6 +118,11 @@ impl<T: Copy> Refreshed<T> {
         }
     }
 
+    /// Whether the last refresh took longer than a synchronous caller can wait.
+    pub fn is_slow(&self) -> bool {
+        self.slow.load(Ordering::Relaxed)
+    }
+
     /// For other threads: a fresh reading, or the last one where the source is slow and must rest.
     pub fn refresh_if_due(&self, read: impl FnOnce() -> T) -> Sample<T> {
         let cost = lock(&self.cost);

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use super::Absent;
 use super::file::read_text;
+use super::{Absent, Figure};
 
 const ENABLED: &str = "sys/kernel/mm/transparent_hugepage/enabled";
+const SIZE: &str = "sys/kernel/mm/transparent_hugepage/hpage_pmd_size";
 
 /// Which memory the kernel may give huge pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +33,12 @@ impl Mode {
 /// The machine's mode. `root` stands for `/`.
 pub fn mode(root: &Path) -> Result<Mode, Absent> {
     parse(&read_text(&root.join(ENABLED), ENABLED)?)
+}
+
+/// How large a huge page is, in bytes. `root` stands for `/`.
+pub fn page_size(root: &Path) -> Figure {
+    let text = read_text(&root.join(SIZE), SIZE)?;
+    text.trim().parse().ok().filter(|&size: &u64| size.is_power_of_two()).ok_or(Absent::Malformed(SIZE))
 }
 
 /// The mode in brackets: `always [madvise] never`.
@@ -61,6 +68,7 @@ mod tests {
 
     #[test]
     fn a_kernel_without_them() {
+        assert_eq!(page_size(Path::new("/nonexistent")), Err(Absent::File(SIZE, libc::ENOENT)));
         assert_eq!(mode(Path::new("/nonexistent")), Err(Absent::File(ENABLED, libc::ENOENT)));
     }
 

@@ -1,4 +1,9 @@
-//! glibc's own figures, from its counters.
+//! glibc's own figures, from its counters; `malloc_info.rs`, by size; `heaps.rs`, by a walk of its heaps.
+
+pub mod heaps;
+pub mod malloc_info;
+mod pages;
+mod walk;
 
 use std::ffi::c_int;
 use std::time::Duration;
@@ -43,6 +48,17 @@ pub fn refresh_if_due() -> Sample<Glibc> {
 /// For other threads: fresh figures, whatever it takes.
 pub fn refresh() -> Sample<Glibc> {
     LAST.refresh(now)
+}
+
+/// glibc's free chunks by size, where its locks have proved to be held for a short time only.
+pub fn malloc_info() -> Result<malloc_info::MallocInfo, Absent> {
+    refresh_if_due();
+    if LAST.is_slow() {
+        return Err(Absent::Because(
+            "malloc_info holds glibc's locks as long as mallinfo does, which is more than 1 ms in this process",
+        ));
+    }
+    malloc_info::read()
 }
 
 fn now() -> Glibc {

@@ -1,0 +1,282 @@
+use super::*;
+use std::hint::black_box;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::sources::glibc::malloc_info;
+use crate::sources::process;
+
+/// The regions of this process: private anonymous writable mappings.
+fn regions() -> Vec<Region> {
+    let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap_or_default();
+    let mut regions: Vec<Region> = Vec::new();
+    let mut is_wanted = false;
+    for line in smaps.lines() {
+        let words: Vec<_> = line.split_ascii_whitespace().collect();
+        if let Some((start, end)) = words[0].split_once('-') {
+            let name = words.get(5).copied().unwrap_or("");
+            is_wanted = words[1] == "rw-p" && words[4] == "0" && (name.is_empty() || name == "[heap]");
+            if is_wanted {
+                let [start, end] = [start, end].map(|hex| u64::from_str_radix(hex, 16).unwrap_or(0));
+                regions.push(Region { start, end, resident: 0, is_brk: name == "[heap]" });
+            }
+        } else if is_wanted
+            && words[0] == "Rss:"
+            && let Some(region) = regions.last_mut()
+        {
+            region.resident = words[1].parse::<u64>().unwrap_or(0) << 10;
+        }
+    }
+    regions
+}
+
+fn now() -> Heaps {
+    let heaps = read(&regions());
+    assert!(heaps.is_ok(), "{heaps:?}");
+    heaps.unwrap_or_default()
+}
+
+/// Blocks of C's heap, freed when told.
+struct Blocks(Vec<(*mut u8, usize)>);
+
+impl Blocks {
+    fn allocate(sizes: impl Iterator<Item = usize>) -> Self {
+        Self(sizes.map(|size| (allocate(size), size)).collect())
+    }
+
+    fn free(&mut self, mut which: impl FnMut(usize) -> bool) {
+        let mut index = 0;
+        self.0.retain(|&(block, _)| {
+            index += 1;
+            let goes = which(index - 1);
+            if goes {
+                // SAFETY: from `malloc`, and leaves the list.
+                unsafe { libc::free(block.cast()) };
+            }
+            !goes
+        });
+    }
+}
+
+fn allocate(size: usize) -> *mut u8 {
+    // SAFETY: malloc takes any size; the block is filled for its length.
+    unsafe {
+        let block = libc::malloc(size).cast::<u8>();
+        assert!(!block.is_null());
+        block.write_bytes(0xa5, size);
+        black_box(block)
+    }
+}
+
+/// Runs an ignored test of this file alone in a process of its own, where nobody else allocates.
+fn alone(name: &str) {
+    let program = std::env::current_exe();
+    assert!(program.is_ok());
+    let output = Command::new(program.unwrap_or_default())
+        .args(["--exact", &format!("sources::glibc::heaps::tests::{name}"), "--ignored", "--nocapture"])
+        .output();
+    assert!(output.is_ok());
+    if let Ok(output) = output {
+        let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    }
+}
+
+#[test]
+fn agrees_with_malloc_info() {
+    alone("child_agrees_with_malloc_info");
+}
+
+#[test]
+#[ignore = "run by agrees_with_malloc_info"]
+fn child_agrees_with_malloc_info() {
+    // Tests run in threads, which have arenas of their own. Sizes without fastbins, and more than fits
+    // in a heap of 64 MiB.
+    let mut blocks = Blocks::allocate((0..200_000).map(|index| 200 + index % 1000));
+    blocks.free(|index| index % 3 != 0);
+    let main = Blocks::allocate([100_000].into_iter());
+    let (heaps, info) = (now(), malloc_info::read());
+    let info = info.unwrap_or_default();
+    assert!(heaps.complete && heaps.arenas.len() == info.arenas.len(), "{heaps:#?} {info:?}");
+    for (arena, info) in heaps.arenas.iter().zip(&info.arenas) {
+        assert_eq!(arena.mapped, Some(info.system), "{arena:?}");
+        // What the walk itself allocates, a piece of memory and a bit map of pages, is live meanwhile.
+        let close = |one: Option<u64>, other: u64| one.is_some_and(|one| one.abs_diff(other) < 1 << 20);
+        assert!(close(arena.free, info.free()), "{arena:?} {info:?}");
+        assert!(close(arena.allocated, info.allocated().unwrap_or(0)), "{arena:?} {info:?}");
+    }
+    let classes: u64 = heaps.free_classes.iter().map(|class| class.count).sum();
+    let expected: u64 = info.arenas.iter().flat_map(|arena| &arena.classes).map(|class| class.count).sum();
+    assert!(classes.abs_diff(expected) <= 50, "{classes} {expected}");
+    drop((blocks, main));
+}
+
+#[test]
+fn predicts_what_a_trim_gives_back() {
+    for name in ["holes", "small_blocks", "everything", "one_survivor_per_page", "main"] {
+        alone(&format!("child_trim_{name}"));
+    }
+}
+
+/// Compares with `malloc_trim(0)` itself.
+fn trim_as_predicted() {
+    let before = now();
+    let rss_before = process::Source::own().rss();
+    // SAFETY: malloc_trim(3) may be called at any time.
+    unsafe { libc::malloc_trim(0) };
+    let rss_after = process::Source::own().rss();
+    let after = now();
+    let (Ok(rss_before), Ok(rss_after)) = (rss_before, rss_after) else { unreachable!() };
+    let released = rss_before.saturating_sub(rss_after);
+    println!("predicted {} released {released} pinned {} → {}", before.dirty, before.pinned, after.pinned);
+    assert!(before.complete && after.complete);
+    assert!(before.dirty.abs_diff(released) <= (released / 10).max(256 << 10), "{before:#?} {after:#?}");
+    assert!(after.dirty <= 64 << 10, "a trim leaves nothing to trim: {after:#?}");
+}
+
+#[test]
+#[ignore = "run by predicts_what_a_trim_gives_back"]
+fn child_trim_holes() {
+    let mut blocks = Blocks::allocate((0..4000).map(|index| 5_000 + index % 30_000));
+    blocks.free(|index| index % 2 == 0);
+    assert!(now().dirty > 10 << 20);
+    trim_as_predicted();
+}
+
+#[test]
+#[ignore = "run by predicts_what_a_trim_gives_back"]
+fn child_trim_small_blocks() {
+    // In fastbins, once the thread's cache is full.
+    let mut blocks = Blocks::allocate((0..1_000_000).map(|_| 56));
+    let last = allocate(100);
+    blocks.free(|_| true);
+    assert!(now().dirty > 40 << 20 || !links_are_mangled());
+    trim_as_predicted();
+    black_box(last);
+}
+
+#[test]
+#[ignore = "run by predicts_what_a_trim_gives_back"]
+fn child_trim_everything() {
+    let mut blocks = Blocks::allocate((0..100_000).map(|_| 1000));
+    blocks.free(|_| true);
+    trim_as_predicted();
+}
+
+#[test]
+#[ignore = "run by predicts_what_a_trim_gives_back"]
+fn child_trim_one_survivor_per_page() {
+    let mut blocks = Blocks::allocate((0..100_000).map(|_| 1000));
+    blocks.free(|index| index % 4 != 0);
+    let heaps = now();
+    assert!(heaps.dirty < 1 << 20 && heaps.pinned > 70 << 20, "{heaps:#?}");
+    trim_as_predicted();
+}
+
+#[test]
+#[ignore = "run by predicts_what_a_trim_gives_back"]
+fn child_trim_main() {
+    // The main arena: of no use to threads of tests, but with M_ARENA_MAX 1 all that there is.
+    // SAFETY: mallopt(3) takes no pointer.
+    assert_eq!(unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) }, 1);
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        let mut blocks = Blocks::allocate((0..20_000).map(|index| 5_000 + index % 3_000));
+        let last = Blocks::allocate((0..20_000).map(|_| 1000));
+        blocks.free(|index| index % 10 != 0);
+        let main = now().arenas.first().cloned().unwrap_or_default();
+        drop(last);
+        let _ = sender.send(main);
+        trim_as_predicted();
+    });
+    let main = receiver.recv().unwrap_or_default();
+    assert!(thread.join().is_ok());
+    assert!(main.dirty.is_some_and(|dirty| dirty > 60 << 20), "{main:?}");
+}
+
+#[test]
+fn right_or_incomplete_while_threads_allocate() {
+    alone("child_stress");
+}
+
+#[test]
+#[ignore = "run by right_or_incomplete_while_threads_allocate"]
+fn child_stress() {
+    static STOP: AtomicBool = AtomicBool::new(false);
+    let threads: Vec<_> = (0..8)
+        .map(|seed| {
+            std::thread::spawn(move || {
+                let mut random = seed as u64 + 1;
+                let mut blocks: Vec<*mut u8> = Vec::new();
+                while !STOP.load(Ordering::Relaxed) {
+                    random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                    let index = (random >> 33) as usize;
+                    if blocks.len() < 20_000 {
+                        blocks.push(allocate(16 + index % 3_000));
+                    } else {
+                        let block = blocks.swap_remove(index % blocks.len());
+                        // SAFETY: from `malloc`, and leaves the list.
+                        unsafe { libc::free(block.cast()) };
+                    }
+                }
+            })
+        })
+        .collect();
+    let until = Instant::now() + Duration::from_secs(3);
+    let (mut walks, mut complete, mut slowest) = (0, 0, Duration::ZERO);
+    while Instant::now() < until {
+        let regions = regions();
+        let started = Instant::now();
+        let heaps = read(&regions);
+        slowest = slowest.max(started.elapsed());
+        let heaps = heaps.unwrap_or_default();
+        walks += 1;
+        if !heaps.complete {
+            continue;
+        }
+        complete += 1;
+        for arena in heaps.arenas {
+            let (Some(allocated), Some(free), Some(mapped)) = (arena.allocated, arena.free, arena.mapped)
+            else {
+                unreachable!("{arena:?}")
+            };
+            // Every byte was taken for one or the other, once.
+            assert!(allocated + free <= mapped && mapped - allocated - free < 8192, "{arena:?}");
+            assert!(arena.dirty.zip(arena.pinned).is_some_and(|(dirty, pinned)| dirty + pinned <= free));
+        }
+    }
+    STOP.store(true, Ordering::Relaxed);
+    threads.into_iter().for_each(|thread| assert!(thread.join().is_ok()));
+    println!("{complete} of {walks} complete, slowest {slowest:?}");
+    assert!(walks > 0 && complete > 0);
+}
+
+/// `cargo test --release -- --ignored --nocapture bench_`
+#[test]
+#[ignore = "a measurement"]
+fn bench_a_gigabyte_of_small_blocks() {
+    let count = (1 << 30) / 80;
+    let mut blocks: Vec<*mut u8> = (0..count).map(|_| allocate(64)).collect();
+    for round in 0..2 {
+        let regions = regions();
+        for _ in 0..3 {
+            let (rss, started) = (process::Source::own().rss(), Instant::now());
+            let heaps = read(&regions).unwrap_or_default();
+            let (taken, after) = (started.elapsed(), process::Source::own().rss());
+            println!(
+                "{round}: {taken:?}, rss {rss:?} → {after:?}, used {} dirty {} pinned {} complete {}",
+                heaps.used_resident, heaps.dirty, heaps.pinned, heaps.complete
+            );
+        }
+        let mut index = 0;
+        blocks.retain(|&block| {
+            index += 1;
+            if index % 2 == 0 {
+                // SAFETY: from `malloc`, and leaves the list.
+                unsafe { libc::free(block.cast()) };
+            }
+            index % 2 != 0
+        });
+    }
+}

@@ -1,0 +1,53 @@
+//! Which pages of a range are in memory.
+
+use std::ops::Range;
+
+/// The pages of one range.
+#[derive(Debug)]
+pub struct Pages {
+    start: u64,
+    size: u64,
+    present: Vec<bool>,
+}
+
+impl Pages {
+    /// `present` says it of the pages from `start` on, of `size` bytes each.
+    pub fn new(start: u64, size: u64, present: Vec<bool>) -> Self {
+        Self { start, size, present }
+    }
+
+    /// Bytes in one.
+    pub fn page_size(&self) -> u64 {
+        self.size
+    }
+
+    /// Whether the page that holds `address` is in memory.
+    pub fn has(&self, address: u64) -> bool {
+        let index = address.checked_sub(self.start).map(|offset| offset / self.size);
+        let page = index.and_then(|index| self.present.get(usize::try_from(index).ok()?));
+        page.copied().unwrap_or(false)
+    }
+
+    /// How many bytes of `range` are in memory.
+    pub fn resident(&self, range: Range<u64>) -> u64 {
+        let mut bytes = 0;
+        let mut at = range.start;
+        while at < range.end {
+            let next = (at / self.size + 1).saturating_mul(self.size).min(range.end);
+            if self.has(at) {
+                bytes += next - at;
+            }
+            at = next;
+        }
+        bytes
+    }
+
+    /// The end of the resident pages from `address` on, no further than `limit`.
+    pub fn resident_until(&self, address: u64, limit: u64) -> u64 {
+        let mut at = address;
+        while at < limit && self.has(at) {
+            at = (at / self.size + 1) * self.size;
+        }
+        at.min(limit)
+    }
+}

@@ -1,0 +1,69 @@
+//! Which pages of this process are in physical memory, from `/proc/self/pagemap`
+//! (`admin-guide/mm/pagemap.rst`): one 64-bit word per page. Which physical page it is takes privileges to
+//! read; whether there is one does not.
+
+use std::fs::File;
+use std::io::ErrorKind;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use super::process::page_size;
+use super::{Absent, Figure};
+
+const PAGEMAP: &str = "proc/self/pagemap";
+const WORD: usize = size_of::<u64>();
+/// Bit 63: the page is in memory. (Not when it is swapped out, which is bit 62.)
+const PRESENT: u64 = 1 << 63;
+
+/// The open file.
+pub struct Pagemap {
+    file: File,
+    page_size: u64,
+    buffer: Vec<u8>,
+}
+
+impl Pagemap {
+    /// `root` stands for `/`.
+    pub fn open(root: &Path) -> Result<Self, Absent> {
+        let file = File::open(root.join(PAGEMAP)).map_err(absent)?;
+        Ok(Self { file, page_size: page_size(), buffer: vec![0; 32 * 1024] })
+    }
+
+    /// Calls `each` with the index of every page in `addresses`, counted from the one that has its start,
+    /// and whether it is present. The kernel's zero page is: memory that was read and never written is
+    /// present, and not in RSS.
+    pub fn each(&mut self, addresses: Range<u64>, mut each: impl FnMut(u64, bool)) -> Result<(), Absent> {
+        let first = addresses.start / self.page_size;
+        let last = addresses.end.div_ceil(self.page_size).max(first);
+        let mut page = first;
+        while page < last {
+            let want = (last - page).min((self.buffer.len() / WORD) as u64) as usize * WORD;
+            let len = match self.file.read_at(&mut self.buffer[..want], page * WORD as u64) {
+                Ok(len) => len / WORD,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(absent(error)),
+            };
+            if len == 0 {
+                // The end of the address space.
+                return Err(Absent::Malformed(PAGEMAP));
+            }
+            for word in self.buffer[..len * WORD].as_chunks().0 {
+                each(page - first, u64::from_ne_bytes(*word) & PRESENT != 0);
+                page += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// How many bytes of `addresses` are in present pages.
+    pub fn present(&mut self, addresses: Range<u64>) -> Figure {
+        let mut pages = 0;
+        self.each(addresses, |_, present| pages += u64::from(present))?;
+        Ok(pages * self.page_size)
+    }
+}
+
+fn absent(error: std::io::Error) -> Absent {
+    Absent::File(PAGEMAP, error.raw_os_error().unwrap_or(libc::EIO))
+}

@@ -1,0 +1,73 @@
+//! The process's threads, from `/proc/self/task` (proc(5)).
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::Absent;
+
+const TASK: &str = "proc/self/task";
+
+/// One thread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Thread {
+    /// Its id, as gettid(2) has it.
+    pub id: u32,
+    /// Its name, at most 15 bytes (`comm`).
+    pub name: String,
+    /// Where its stack ends while it waits in a system call; `None` while it runs, or where the kernel
+    /// does not say.
+    pub stack_pointer: Option<u64>,
+}
+
+/// Threads of one name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Group {
+    /// Theirs.
+    pub name: String,
+    /// How many there are.
+    pub count: usize,
+}
+
+/// All threads; those that end meanwhile are left out. `root` stands for `/`.
+pub fn read(root: &Path) -> Result<Vec<Thread>, Absent> {
+    let task = root.join(TASK);
+    let absent = |error: std::io::Error| Absent::File(TASK, error.raw_os_error().unwrap_or(libc::EIO));
+    let mut threads = Vec::new();
+    for entry in fs::read_dir(&task).map_err(absent)? {
+        let entry = entry.map_err(absent)?;
+        let Some(id) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        let Ok(name) = fs::read(entry.path().join("comm")) else { continue };
+        threads.push(Thread {
+            id,
+            name: String::from_utf8_lossy(&name).trim_end_matches('\n').to_owned(),
+            // Missing on kernels without CONFIG_HAVE_ARCH_TRACEHOOK.
+            stack_pointer: fs::read_to_string(entry.path().join("syscall")).ok().and_then(|line| sp(&line)),
+        });
+    }
+    Ok(threads)
+}
+
+/// Counted by name, the most first.
+pub fn by_name(threads: &[Thread]) -> Vec<Group> {
+    let mut counts = BTreeMap::new();
+    for thread in threads {
+        *counts.entry(thread.name.as_str()).or_insert(0) += 1;
+    }
+    let mut groups: Vec<Group> =
+        counts.into_iter().map(|(name, count)| Group { name: name.to_owned(), count }).collect();
+    groups.sort_by_key(|group| std::cmp::Reverse(group.count));
+    groups
+}
+
+/// The last but one field, in hexadecimal: a system call's number, its six arguments, the stack pointer,
+/// the program counter; or `-1`, the stack pointer and the program counter, for a thread that waits
+/// outside of one; or `running` (proc(5)).
+fn sp(line: &str) -> Option<u64> {
+    let mut from_the_end = line.split_ascii_whitespace().rev().skip(1);
+    let pointer = from_the_end.next()?.strip_prefix("0x")?;
+    let fields = 2 + from_the_end.count();
+    u64::from_str_radix(pointer, 16).ok().filter(|&pointer| pointer != 0 && (fields == 3 || fields == 9))
+}
