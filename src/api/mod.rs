@@ -7,6 +7,7 @@ mod background;
 mod bench;
 mod container;
 mod exec;
+mod inspect;
 mod options;
 mod read;
 mod table;

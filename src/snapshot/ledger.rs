@@ -245,6 +245,8 @@ pub struct Resident {
     pub shared: u64,
     /// All other private memory.
     pub allocator: u64,
+    /// Of devices and of the kernel.
+    pub other: u64,
     /// Of `allocator`, in transparent huge pages.
     pub huge: u64,
     /// Of `huge`, what holds nothing but zeros.
@@ -253,8 +255,8 @@ pub struct Resident {
 
 impl Resident {
     fn total(&self) -> u64 {
-        let Self { v8, wasm, stacks, code, files, shared, allocator, .. } = *self;
-        v8 + wasm + stacks + code + files + shared + allocator
+        let Self { v8, wasm, stacks, code, files, shared, allocator, other, .. } = *self;
+        v8 + wasm + stacks + code + files + shared + allocator + other
     }
 }
 
@@ -299,7 +301,10 @@ pub fn from_mappings(resident: &Resident, v8: &V8, held: &Held) -> Ledger {
             "smaps: AnonHugePages beyond what the allocator counts, and what of a sample of them is zeros",
         ),
     };
-    parts.close(resident.total(), "smaps: private memory beyond what the allocator counts")
+    parts.close(
+        resident.total(),
+        "smaps: private memory beyond what the allocator counts, and the kernel's own",
+    )
 }
 
 /// V8's mappings, which are those of all isolates, and of pages that it keeps for later.
@@ -640,7 +645,7 @@ mod tests {
             bytes(), bytes(), bytes(), bytes(), bytes(), bytes()]) {
             let [v8_pages, wasm, stacks, code, files, shared, allocator, huge, zero] = kinds;
             let resident =
-                Resident { v8: v8_pages, wasm, stacks, code, files, shared, allocator, huge, zero };
+                Resident { v8: v8_pages, wasm, stacks, code, files, shared, allocator, other: 7, huge, zero };
             let ledger = from_mappings(&resident, &v8, &held);
             prop_assert_eq!(ledger.rss, Some(resident.total()));
             prop_assert_eq!(sum(&ledger), resident.total());

@@ -1,5 +1,6 @@
 //! Readings of one instant, put together.
 
+pub mod inspection;
 pub mod ledger;
 pub mod mappings;
 mod stats;
