@@ -4,6 +4,8 @@
 use std::fmt;
 use std::io;
 
+use crate::diagnosis::Unreadable;
+
 /// An error that JavaScript sees as `code` and `message`.
 #[derive(Debug)]
 pub enum Error {
@@ -13,6 +15,8 @@ pub enum Error {
     Exec(io::Error),
     /// jemalloc did not describe itself.
     Printout(io::Error),
+    /// What a diagnosis was asked of cannot be read.
+    Case(Unreadable),
     /// Node-API refused a call.
     Node(napi::Error),
 }
@@ -41,6 +45,7 @@ impl Error {
             Error::Exec(error) if error.kind() == io::ErrorKind::NotFound => "ERR_HEAPGAP_COMMAND_NOT_FOUND",
             Error::Exec(_) => "ERR_HEAPGAP_EXEC",
             Error::Printout(_) => "ERR_HEAPGAP_PRINTOUT",
+            Error::Case(_) => "ERR_HEAPGAP_CASE",
             Error::Node(_) => "ERR_HEAPGAP_INTERNAL",
         })
     }
@@ -52,6 +57,7 @@ impl fmt::Display for Error {
             Error::Thread(error) => write!(f, "could not start a thread: {error}"),
             Error::Exec(error) => write!(f, "{error}"),
             Error::Printout(error) => write!(f, "jemalloc did not describe itself: {error}"),
+            Error::Case(error) => write!(f, "{error}"),
             Error::Node(error) => write!(f, "Node-API refused a call: {error}"),
         }
     }
