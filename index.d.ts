@@ -379,8 +379,14 @@ export interface Inspection extends Snapshot {
   } | null;
   /** The process's threads, counted by name. */
   threads: { name: string; count: number }[] | null;
-  /** Worker threads whose isolates could be asked (`worker.getHeapStatistics()`, Node.js 22.16). */
+  /**
+   * The worker threads' isolates, of those that answered; `null` where Node.js cannot ask them
+   * (`worker.getHeapStatistics()` came with 22.16 and 24). Those that were started before heapgap was
+   * loaded, or by other workers, are not known.
+   */
   workers: WorkerMemory[] | null;
+  /** How many other isolates are known to run; that of the main thread is one, seen from a worker. */
+  otherIsolates: number;
   /** jemalloc's arenas in use, or glibc's. */
   arenas: ArenaFigures[] | null;
   /** The size classes in use, the most wasteful first. */
