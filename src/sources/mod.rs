@@ -7,8 +7,11 @@ pub mod cpus;
 pub mod file;
 pub mod glibc;
 pub mod jemalloc;
+pub mod mimalloc;
 pub mod process;
 pub mod refreshed;
+pub mod smaps_rollup;
+pub mod tcmalloc;
 pub mod thp;
 
 use std::fmt;
