@@ -109,7 +109,7 @@ export interface AllocatorStats extends AllocatorFigures {
   notes: readonly Note[];
 }
 
-/** What the kernel counts for the process, from `/proc/self/status`. Bytes, but for `threads`. */
+/** What the kernel counts for the process, from `/proc/self/status`. Bytes, but for `threads` and `fds`. */
 export interface ProcessMemory {
   /** Resident set size, `VmRSS` = `anon + file + shmem`. Without an addon: Node.js's figure. */
   rss: number | null;

@@ -40,6 +40,7 @@ for (const name of ['glibc', ...JEMALLOCS]) {
     assert.ok(near(ours.peak, child.truth.peak), `${ours.peak} and ${child.truth.peak}`);
     assert.equal(ours.rss, ours.anon + ours.file + ours.shmem);
     assert.equal(ours.threads, child.truth.threads);
+    assert.equal(ours.fds, child.truth.fds);
     assert.equal(gap, ours.rss - v8.heapPhysical);
     assert.ok(ours.rss > 64 * MIB);
   });

@@ -5,7 +5,7 @@
 /** The addon writes NaN for a figure that it does not have. */
 const figure = (number) => (Number.isNaN(number) ? null : number);
 
-const SLOTS = 38;
+const SLOTS = 39;
 
 /** What there is to read without an addon. */
 const emptySlots = () => new Float64Array(SLOTS).fill(Number.NaN);
@@ -55,6 +55,7 @@ function processOf(slots) {
     peak: figure(slots[19]),
     swap: figure(slots[20]),
     threads: figure(slots[21]),
+    fds: figure(slots[22]),
   };
 }
 
@@ -68,28 +69,28 @@ function stallOf(slots, first) {
 }
 
 function pressureOf(slots, version) {
-  if (figure(slots[29]) === null) return null;
+  if (figure(slots[30]) === null) return null;
   // Version 1 groups have no pressure of their own; the addon reads the machine's.
   const of = version === 1 ? 'system' : 'cgroup';
-  return { of, some: stallOf(slots, 29), full: stallOf(slots, 33) };
+  return { of, some: stallOf(slots, 30), full: stallOf(slots, 34) };
 }
 
 function cgroupOf(slots, version, path) {
   return {
     version,
     path,
-    limit: figure(slots[22]),
-    high: figure(slots[23]),
-    usage: figure(slots[24]),
-    reclaimable: figure(slots[25]),
-    unreclaimable: figure(slots[26]),
-    peak: figure(slots[27]),
-    oomKills: figure(slots[28]),
+    limit: figure(slots[23]),
+    high: figure(slots[24]),
+    usage: figure(slots[25]),
+    reclaimable: figure(slots[26]),
+    unreclaimable: figure(slots[27]),
+    peak: figure(slots[28]),
+    oomKills: figure(slots[29]),
     pressure: pressureOf(slots, version),
   };
 }
 
-const gapOf = (slots) => figure(slots[37]);
+const gapOf = (slots) => figure(slots[38]);
 
 module.exports = {
   SLOTS,

@@ -141,6 +141,7 @@ fn process(table: &mut Table, process: &Process) {
     table.put("peak", process.peak);
     table.put("swap", process.swap);
     table.put("threads", process.threads);
+    table.put("fds", process.fds);
 }
 
 fn cgroup(table: &mut Table, cgroup: &Cgroup) {

@@ -1,15 +1,21 @@
-//! The process's resident memory, from `/proc/self/status` and `/proc/self/statm` (proc(5)).
+//! What the kernel counts for the process: memory from `/proc/self/status` and `/proc/self/statm`,
+//! descriptors from `/proc/self/fd`, transfers from `/proc/self/io` (proc(5)).
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use super::file::{KernelFile, values};
+use serde::Serialize;
+
+use super::file::{KernelFile, read_text, values};
 use super::{Absent, Figure};
 
 const STATUS: &str = "proc/self/status";
 const STATM: &str = "proc/self/statm";
+const FD: &str = "proc/self/fd";
+const IO: &str = "proc/self/io";
 
-/// The process's memory as the kernel counts it, in bytes.
+/// As the kernel counts it, in bytes unless said otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Process {
     /// Resident set size, `VmRSS`: the sum of the next three.
@@ -26,25 +32,42 @@ pub struct Process {
     pub swap: Figure,
     /// The number of threads, `Threads`.
     pub threads: Figure,
+    /// The number of open descriptors.
+    pub fds: Figure,
 }
 
 impl Process {
     fn absent(reason: Absent) -> Self {
-        let [rss, anon, file, shmem, peak, swap, threads] = [Err(reason); 7];
-        Self { rss, anon, file, shmem, peak, swap, threads }
+        let [rss, anon, file, shmem, peak, swap, threads, fds] = [Err(reason); 8];
+        Self { rss, anon, file, shmem, peak, swap, threads, fds }
     }
 }
 
-/// The two files of one process.
+/// What went through the kernel so far, in bytes, page cache or not. `Inspection.io` in `index.d.ts`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[allow(missing_docs, reason = "index.d.ts documents each for those who read them")]
+pub struct Io {
+    pub read: u64,
+    pub written: u64,
+}
+
+/// The files of one process.
 pub struct Source {
     status: KernelFile,
     statm: KernelFile,
+    fd: PathBuf,
+    io: PathBuf,
 }
 
 impl Source {
     /// `root` stands for `/`.
     pub fn new(root: &Path) -> Self {
-        Self { status: KernelFile::new(root, STATUS), statm: KernelFile::new(root, STATM) }
+        Self {
+            status: KernelFile::new(root, STATUS),
+            statm: KernelFile::new(root, STATM),
+            fd: root.join(FD),
+            io: root.join(IO),
+        }
     }
 
     /// This process.
@@ -55,7 +78,32 @@ impl Source {
 
     /// All figures, of one instant.
     pub fn read(&self) -> Process {
-        self.status.read(|text| Ok(parse_status(text))).unwrap_or_else(Process::absent)
+        let fds = self.fds();
+        let status = self.status.read(|text| Ok(parse_status(text, fds)));
+        status.unwrap_or_else(|reason| Process { fds, ..Process::absent(reason) })
+    }
+
+    /// How many descriptors are open, where the kernel says so at once: from Linux 6.2 on it is the size
+    /// of the directory. (A descriptor kept for this would cost a third, and would be counted too.)
+    fn fds(&self) -> Figure {
+        match fs::metadata(&self.fd).map_err(|error| absent(FD, error))?.len() {
+            // A process that runs Node.js has descriptors.
+            0 => Err(Absent::Because("this kernel does not count descriptors without listing them")),
+            count => Ok(count),
+        }
+    }
+
+    /// The same by listing them, on any kernel: for other threads than JavaScript's, because it takes
+    /// longer the more there are.
+    pub fn count_fds(&self) -> Figure {
+        let entries = fs::read_dir(&self.fd).map_err(|error| absent(FD, error))?;
+        // The listing has a descriptor of its own, which it lists.
+        Ok((entries.count() as u64).saturating_sub(1))
+    }
+
+    /// What was read and written so far.
+    pub fn io(&self) -> Result<Io, Absent> {
+        parse_io(&read_text(&self.io, IO)?)
     }
 
     /// RSS alone, from the file that is cheapest to make.
@@ -70,14 +118,30 @@ impl Source {
 }
 
 /// Reads lines such as `VmRSS:\t   12345 kB` and `Threads:\t7`.
-fn parse_status(text: &str) -> Process {
+fn parse_status(text: &str, fds: Figure) -> Process {
     const NAMES: [&str; 7] = ["VmRSS", "RssAnon", "RssFile", "RssShmem", "VmHWM", "VmSwap", "Threads"];
     let values = values(text, b':', NAMES);
     let [rss, anon, file, shmem, peak, swap, threads] = std::array::from_fn(|index| {
         let value = values[index].ok_or(Absent::NoLine(STATUS, NAMES[index]))?;
         parse_value(value).ok_or(Absent::Malformed(STATUS))
     });
-    Process { rss, anon, file, shmem, peak, swap, threads }
+    Process { rss, anon, file, shmem, peak, swap, threads, fds }
+}
+
+/// `rchar` counts what system calls moved, `read_bytes` what storage had to fetch, for mappings too: each
+/// misses what the other one has.
+fn parse_io(text: &str) -> Result<Io, Absent> {
+    const NAMES: [&str; 4] = ["rchar", "wchar", "read_bytes", "write_bytes"];
+    let values = values(text, b':', NAMES);
+    let value = |index: usize| {
+        let value: &str = values[index].ok_or(Absent::NoLine(IO, NAMES[index]))?;
+        value.trim().parse::<u64>().map_err(|_| Absent::Malformed(IO))
+    };
+    Ok(Io { read: value(0)?.max(value(2)?), written: value(1)?.max(value(3)?) })
+}
+
+fn absent(name: &'static str, error: std::io::Error) -> Absent {
+    Absent::File(name, error.raw_os_error().unwrap_or(libc::EIO))
 }
 
 /// `12345 kB` in bytes; a number without a unit as it is.
@@ -128,18 +192,19 @@ mod tests {
 
     #[test]
     fn a_node_process() {
-        let process = parse_status(STATUS_NODE);
+        let process = parse_status(STATUS_NODE, Ok(23));
         let sum =
             [process.anon, process.file, process.shmem].iter().map(|part| part.unwrap_or(0)).sum::<u64>();
         assert_eq!(process.rss, Ok(sum));
         assert!(process.peak.ok() >= process.rss.ok());
         assert_eq!(process.swap, Ok(0));
         assert!(process.threads.is_ok_and(|threads| threads >= 7), "{process:?}");
+        assert_eq!(process.fds, Ok(23));
     }
 
     #[test]
     fn lines_that_are_not_there_say_so() {
-        let process = parse_status(STATUS_KERNEL_THREAD);
+        let process = parse_status(STATUS_KERNEL_THREAD, Ok(0));
         assert_eq!(process.rss, Err(Absent::NoLine(STATUS, "VmRSS")));
         assert_eq!(process.threads, Ok(1));
     }
@@ -171,8 +236,57 @@ mod tests {
     }
 
     #[test]
+    fn descriptors_that_are_opened_count() {
+        let many: Vec<_> = (0..500).filter_map(|_| fs::File::open("/").ok()).collect();
+        assert_eq!(many.len(), 500);
+        let (listed, said) = (Source::own().count_fds(), Source::own().read().fds);
+        drop(many);
+        let after = Source::own().count_fds();
+        let (Ok(listed), Ok(after)) = (listed, after) else { unreachable!("{listed:?} {after:?}") };
+        // Other tests open and close some meanwhile.
+        assert!(listed.abs_diff(after + 500) < 100, "{listed} {after}");
+        assert!(said.is_err() || said.is_ok_and(|said| said.abs_diff(listed) < 100), "{said:?} {listed}");
+    }
+
+    #[test]
+    fn a_kernel_that_does_not_count_descriptors() {
+        // As before Linux 6.2: a directory without a size.
+        let directory = std::env::temp_dir().join(format!("heapgap-fd-{}", std::process::id()));
+        let made = fs::create_dir_all(directory.join("proc/self"));
+        let linked = std::os::unix::fs::symlink("/proc/self/task", directory.join(FD));
+        let source = Source::new(&directory);
+        let (said, listed) = (source.read().fds, source.count_fds());
+        let _ = fs::remove_dir_all(&directory);
+        assert!(made.is_ok() && linked.is_ok());
+        assert!(matches!(said, Err(Absent::Because(_))), "{said:?}");
+        assert!(listed.is_ok());
+    }
+
+    #[test]
+    fn transfers() {
+        let both = |text: &str| parse_io(text).map(|io| (io.read, io.written));
+        let io = "rchar: 30\nwchar: 4\nsyscr: 7\nsyscw: 8\nread_bytes: 10\nwrite_bytes: 40\n\
+                  cancelled_write_bytes: 90\n";
+        assert_eq!(both(io), Ok((30, 40)));
+        assert_eq!(both("rchar: 1\n"), Err(Absent::NoLine(IO, "read_bytes")));
+        assert_eq!(both(&io.replace("40", "-")), Err(Absent::Malformed(IO)));
+    }
+
+    #[test]
+    fn what_is_read_counts() {
+        let read = || Source::own().io().map(|io| io.read);
+        let before = read();
+        assert!(fs::read("/proc/self/exe").is_ok_and(|bytes| bytes.len() > 1 << 20));
+        let (Ok(before), Ok(after)) = (before, read()) else { unreachable!("{before:?}") };
+        assert!(after >= before + (1 << 20), "{before} {after}");
+    }
+
+    #[test]
     fn a_missing_file_is_named() {
         let nowhere = Source::new(Path::new("/nonexistent"));
+        assert_eq!(nowhere.read().fds, Err(Absent::File(FD, libc::ENOENT)));
+        assert_eq!(nowhere.count_fds(), Err(Absent::File(FD, libc::ENOENT)));
+        assert_eq!(nowhere.io(), Err(Absent::File(IO, libc::ENOENT)));
         assert_eq!(nowhere.read().rss, Err(Absent::File(STATUS, libc::ENOENT)));
         assert_eq!(nowhere.rss(), Err(Absent::File(STATM, libc::ENOENT)));
     }
@@ -180,13 +294,14 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_panics(text in any::<String>()) {
-            parse_status(&text);
+            parse_status(&text, Ok(0));
             let _ = parse_statm(&text);
+            let _ = parse_io(&text);
         }
 
         #[test]
         fn no_number_panics(name in "VmRSS|Threads|RssAnon", value in "[ \t]*[0-9]{0,25} ?(kB)?") {
-            parse_status(&format!("{name}:{value}\n"));
+            parse_status(&format!("{name}:{value}\n"), Ok(0));
             let _ = parse_statm(&value.replace(' ', "1 1 1 1 1 1 1 "));
         }
     }
