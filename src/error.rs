@@ -4,6 +4,8 @@
 use std::fmt;
 use std::io;
 
+use crate::diagnosis::Unreadable;
+
 /// An error that JavaScript sees as `code` and `message`.
 #[derive(Debug)]
 pub enum Error {
@@ -15,6 +17,8 @@ pub enum Error {
     Printout(io::Error),
     /// What was found could not be written down.
     Json(serde_json::Error),
+    /// What a diagnosis was asked of cannot be read.
+    Case(Unreadable),
     /// Node-API refused a call.
     Node(napi::Error),
 }
@@ -44,6 +48,7 @@ impl Error {
             Error::Exec(_) => "ERR_HEAPGAP_EXEC",
             Error::Printout(_) => "ERR_HEAPGAP_PRINTOUT",
             Error::Json(_) => "ERR_HEAPGAP_INTERNAL",
+            Error::Case(_) => "ERR_HEAPGAP_CASE",
             Error::Node(_) => "ERR_HEAPGAP_INTERNAL",
         })
     }
@@ -56,6 +61,7 @@ impl fmt::Display for Error {
             Error::Exec(error) => write!(f, "{error}"),
             Error::Printout(error) => write!(f, "jemalloc did not describe itself: {error}"),
             Error::Json(error) => write!(f, "could not write JSON: {error}"),
+            Error::Case(error) => write!(f, "{error}"),
             Error::Node(error) => write!(f, "Node-API refused a call: {error}"),
         }
     }

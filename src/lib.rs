@@ -9,6 +9,7 @@
 
 mod api;
 mod control;
+mod diagnosis;
 mod error;
 mod live;
 mod snapshot;

@@ -6,6 +6,7 @@ mod background;
 #[cfg(feature = "bench")]
 mod bench;
 mod container;
+mod diagnose;
 mod exec;
 mod inspect;
 mod options;

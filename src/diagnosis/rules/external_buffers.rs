@@ -1,0 +1,49 @@
+//! `external-buffers`: Buffers are what RSS consists of, or what grows.
+
+use super::{SNAPSHOT, grew, of_rss, until_limit, urgency, watch_first, with_trend};
+use crate::diagnosis::finding::{Code, Finding, Place, Severity};
+use crate::diagnosis::growth;
+use crate::diagnosis::view::{LEAST_MASS, LEAST_MASS_SHARE, View};
+
+/// A process that is Buffers mostly is told so, though it does not grow: nobody plans for that.
+const MOST: f64 = 0.5;
+
+pub fn judge(view: &View) -> Option<Finding> {
+    growing(view).or_else(|| mass(view))
+}
+
+fn growing(view: &View) -> Option<Finding> {
+    let growth = growth::of_bytes(view, growth::buffers, false)?;
+    let left = growth.seconds_left(view.room());
+    let summary = format!(
+        "Buffers that garbage collections leave grow by {}{}.",
+        grew(&growth),
+        until_limit(left, "the container's limit")
+    );
+    let finding =
+        Finding::new(Code::ExternalBuffers, urgency(left), view.buffers_in_use(), summary).at(Place::Growth);
+    Some(advise(with_trend(finding, "buffers", &growth)))
+}
+
+fn mass(view: &View) -> Option<Finding> {
+    let bytes = view.large(view.buffers_in_use()?, LEAST_MASS, LEAST_MASS_SHARE)?;
+    let is_most = view.share(bytes)? >= MOST;
+    if !is_most && growth::is_steady(view, growth::buffers) && view.is_far_from_limits() {
+        return None;
+    }
+    let summary = format!("Buffers and ArrayBuffers are {}, outside of V8's heap.", of_rss(view, bytes));
+    let finding = Finding::new(Code::ExternalBuffers, Severity::Info, bytes, summary).bytes(
+        "ledger.buffers",
+        Some(bytes),
+        Some(LEAST_MASS),
+        &view.parts().buffers.source,
+    );
+    Some(watch_first(view, advise(finding)))
+}
+
+fn advise(finding: Finding) -> Finding {
+    finding
+        .act(format!("Find who keeps them: take a heap snapshot ({SNAPSHOT}) and look at the retainers of the largest `system / JSArrayBufferData`."))
+        .act("Look for Buffers in a Map or an array without a bound, streams that are written faster than they are read, response bodies that nobody consumes, and small `subarray()`s, each of which keeps its whole Buffer.")
+        .act("No purge returns them, and neither `--max-old-space-size` nor another allocator bounds them: bound the cache, or the requests at one time.")
+}

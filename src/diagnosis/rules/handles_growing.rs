@@ -1,0 +1,124 @@
+//! `handles-growing`: something is opened again and again, and never closed.
+
+use crate::diagnosis::finding::{Code, Finding, Place, Severity, Unit};
+use crate::diagnosis::growth::{self, SOON_SECONDS};
+use crate::diagnosis::trend::Trend;
+use crate::diagnosis::view::View;
+use crate::diagnosis::window::Column;
+use crate::diagnosis::words::{self, MB};
+
+/// At this share of the limit, the next burst ends in EMFILE.
+const NEAR_FD_LIMIT: f64 = 0.8;
+/// What one handle with its streams, buffers and closures can explain; where more grows for each, another
+/// leak is the larger one.
+const MOST_PER_HANDLE: f64 = 1.0 * MB;
+const TOP: usize = 3;
+
+pub fn judge(view: &View) -> Option<Finding> {
+    let resources = growth::of_count(view, Column::Resources);
+    let fds = growth::of_count(view, Column::Fds);
+    // What leaks descriptors leaks at least as many as it leaks resources, or holds none.
+    let grown = match (resources, fds) {
+        (Some(resources), Some(fds)) if fds.rise > resources.rise => Some(("open file descriptors", fds)),
+        (Some(resources), _) => Some(("active resources", resources)),
+        (None, Some(fds)) => Some(("open file descriptors", fds)),
+        (None, None) => None,
+    };
+    match grown {
+        Some((what, trend)) => Some(growing(view, what, &trend)),
+        None => near_limit(view),
+    }
+}
+
+fn growing(view: &View, what: &str, trend: &Trend) -> Finding {
+    let left = fd_room(view).filter(|_| what != "active resources").map(|room| room / trend.slope);
+    let is_soon = left.is_some_and(|left| left <= SOON_SECONDS.min(trend.seconds * 30.0));
+    let types = types(view);
+    let summary = format!(
+        "The number of {what} grows by {} a minute: {:.0} to {:.0} within {}{}.",
+        (trend.slope * 60.0).round(),
+        trend.start.max(0.0),
+        trend.start + trend.rise,
+        words::seconds(trend.seconds),
+        if types.is_empty() { String::new() } else { format!(" (now {types})") },
+    );
+    let severity = if is_soon { Severity::Critical } else { Severity::Warning };
+    let place = if explains_growth(view, trend.rise) { Place::CauseOfGrowth } else { Place::Growth };
+    let source =
+        format!("Theil–Sen slope over {} minima within {}", trend.points, words::seconds(trend.seconds));
+    let finding = Finding::new(Code::HandlesGrowing, severity, None, summary)
+        .at(place)
+        .shows(what, trend.start + trend.rise, Unit::Count, Some(trend.start.max(0.0)), "watch()")
+        .shows(&format!("{what} growth"), trend.slope, Unit::CountPerSecond, Some(0.0), &source)
+        .shows("Kendall's tau", trend.tau, Unit::Ratio, Some(crate::diagnosis::trend::MONOTONE), "watch()");
+    advise(view, finding, &types)
+}
+
+fn explains_growth(view: &View, more: f64) -> bool {
+    let rise = |figure, without_gc| {
+        growth::of_bytes(view, figure, without_gc).map_or(0.0, |growth| growth.trend.rise)
+    };
+    let bytes = rise(growth::heap, false) + rise(growth::buffers, false) + rise(growth::native, true);
+    bytes <= more * MOST_PER_HANDLE
+}
+
+fn near_limit(view: &View) -> Option<Finding> {
+    let (open, limit) = (view.case.inspection.process.fds?, fd_limit(view)?);
+    if open < limit * NEAR_FD_LIMIT {
+        return None;
+    }
+    let types = types(view);
+    let summary = format!(
+        "{open:.0} file descriptors are open of {limit:.0} that are allowed ({}): the next ones fail with EMFILE.",
+        words::percent(open / limit)
+    );
+    let finding = Finding::new(Code::HandlesGrowing, Severity::Critical, None, summary)
+        .at(Place::CauseOfGrowth)
+        .shows("process.fds", open, Unit::Count, Some(limit * NEAR_FD_LIMIT), "/proc/self/fd");
+    Some(advise(view, finding, &types))
+}
+
+fn fd_limit(view: &View) -> Option<f64> {
+    view.case.facts.fd_limit.filter(|limit| *limit > 0.0)
+}
+
+fn fd_room(view: &View) -> Option<f64> {
+    Some((fd_limit(view)? - view.case.inspection.process.fds?).max(0.0))
+}
+
+/// `1200 Timeout, 40 TCPSocketWrap`: what there is most of.
+fn types(view: &View) -> String {
+    let resources = &view.case.inspection.resources;
+    let mut counts: Vec<_> = resources.iter().filter_map(|(name, count)| Some(((*count)?, name))).collect();
+    counts.sort_by(|a, b| b.0.total_cmp(&a.0));
+    counts.iter().take(TOP).map(|(count, name)| format!("{count:.0} {name}")).collect::<Vec<_>>().join(", ")
+}
+
+fn advise(view: &View, finding: Finding, types: &str) -> Finding {
+    let finding = if types.is_empty() {
+        finding
+    } else {
+        finding.shows("resources", types, Unit::Text, None, "process.getActiveResourcesInfo()")
+    };
+    let most = view
+        .case
+        .inspection
+        .resources
+        .iter()
+        .max_by(|a, b| a.1.unwrap_or(0.0).total_cmp(&b.1.unwrap_or(0.0)));
+    let name = most.map_or("", |(name, _)| name.as_str());
+    let first = if name.contains("Timeout") || name.contains("Immediate") {
+        "Look for timers that are set on each request and never cleared: `setInterval` without `clearInterval`, above all."
+    } else if name.contains("Socket") || name.contains("TCP") || name.contains("Pipe") || name.contains("TLS")
+    {
+        "Look for sockets that are never closed: response bodies that nobody consumes, clients made for each request, connections without a timeout."
+    } else if name.contains("FSEvent") || name.contains("StatWatcher") {
+        "Look for watchers that are never closed: `fs.watch` and `fs.watchFile` on each request."
+    } else {
+        "Look for what is opened and never closed: streams, files, database cursors and connections, above all where an error is handled."
+    };
+    finding
+        .act(first)
+        .act("See what they are: `ls -l /proc/<pid>/fd` shows files and sockets, and two heap snapshots some minutes apart show the objects and who holds them.")
+        .act("Close in `finally`, or use `stream.pipeline()`, which closes all streams when one of them fails.")
+}

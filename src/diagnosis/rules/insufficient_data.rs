@@ -1,0 +1,64 @@
+//! `insufficient-data`: too much of RSS cannot be told apart to name a cause.
+
+use super::{grew, of_rss, watch_first};
+use crate::diagnosis::finding::{Code, Finding, Place, Severity, Unit};
+use crate::diagnosis::growth;
+use crate::diagnosis::view::{LEAST_MASS, LEAST_MASS_SHARE, View, known};
+
+/// Of RSS, that is no part's. The ledger promises a tenth at the most.
+const LARGE_REST: f64 = 0.25;
+
+pub fn judge(view: &View) -> Option<Finding> {
+    unread(view).or_else(|| unsplit(view)).or_else(|| unattributed(view))
+}
+
+fn finding(bytes: Option<f64>, summary: String) -> Finding {
+    Finding::new(Code::InsufficientData, Severity::Info, bytes, summary).at(Place::Unknown)
+}
+
+fn unread(view: &View) -> Option<Finding> {
+    if view.case.inspection.ledger.rss.is_some_and(|rss| rss > 0.0) {
+        return None;
+    }
+    let summary =
+        "The kernel did not tell what RSS consists of, so that nothing but V8's own figures can be judged."
+            .to_owned();
+    Some(finding(None, summary)
+        .shows("ledger.rss", "unknown", Unit::Text, None, "/proc/self/status")
+        .act("Read `snapshot().notes`: they say which file was missing. heapgap reads Linux's /proc; a container or a sandbox may hide it."))
+}
+
+/// The allocator says neither what it handed out nor what it keeps.
+fn unsplit(view: &View) -> Option<Finding> {
+    if view.native_is_split() || view.experiment().is_some_and(|experiment| experiment.released.is_some()) {
+        return None;
+    }
+    let parts = view.parts();
+    let held = known(&parts.native)? + known(&parts.unattributed).unwrap_or(0.0);
+    let bytes = view.large(held, LEAST_MASS, LEAST_MASS_SHARE)?;
+    let name = match view.case.inspection.allocator.name.as_str() {
+        "" | "unknown" => "an allocator that heapgap does not know",
+        name => name,
+    };
+    let growth = growth::of_bytes(view, growth::unsplit, true);
+    let grows = growth.as_ref().map_or(String::new(), |growth| format!("; it grows by {}", grew(growth)));
+    let summary = format!(
+        "{} is held by {name}, which does not say what is in use and what was freed{grows}.",
+        of_rss(view, bytes)
+    );
+    let finding = finding(Some(bytes), summary)
+        .bytes("ledger.native", known(&parts.native), Some(LEAST_MASS), &parts.native.source)
+        .act("Tell them apart by trying: `diagnose({ experiment: true })` collects garbage and purges, and measures what each gave back.")
+        .act("Or run the service on jemalloc, which heapgap reads: `npx heapgap run -- node server.js`.");
+    Some(watch_first(view, finding))
+}
+
+fn unattributed(view: &View) -> Option<Finding> {
+    let part = &view.parts().unattributed;
+    let bytes = view.large(known(part)?, LEAST_MASS, LARGE_REST)?;
+    let summary = format!("{} belongs to no part that heapgap can name.", of_rss(view, bytes));
+    Some(finding(Some(bytes), summary)
+        .bytes("ledger.unattributed", Some(bytes), Some(LEAST_MASS), &part.source)
+        .act("Look at the largest mappings, `(await inspect()).mappings.largest`: an addon that maps memory of its own, a runtime inside the process, or a JIT.")
+        .act("Try `diagnose({ experiment: true })`: what a purge returns was the allocator's."))
+}

@@ -1,0 +1,160 @@
+//! `js-heap`: JavaScript objects are what RSS consists of, or what grows.
+
+use super::{SNAPSHOT, grew, of_rss, until_limit, urgency, watch_first, with_trend};
+use crate::diagnosis::finding::{Code, Finding, Place, Severity, Unit};
+use crate::diagnosis::growth;
+use crate::diagnosis::view::{LEAST_MASS, LEAST_MASS_SHARE, View, known};
+use crate::diagnosis::words::{self, MB};
+
+/// A heap of a Node.js service may well be half of a small process.
+const LEAST_HEAP: f64 = 128.0 * MB;
+const LEAST_HEAP_SHARE: f64 = 0.5;
+/// From here on V8 collects more and more often, until it gives up.
+const NEAR_V8_LIMIT: f64 = 0.8;
+/// V8 keeps up to twice what is in use to grow into; less than half in use is a burst's remainder.
+const HALF_USED: f64 = 0.5;
+
+pub fn judge(view: &View) -> Option<Finding> {
+    growing(view).or_else(|| near_limit(view)).or_else(|| garbage(view)).or_else(|| mass(view))
+}
+
+fn growing(view: &View) -> Option<Finding> {
+    let growth = growth::of_bytes(view, growth::heap, false)?;
+    let own_room = v8_room(view);
+    let to_v8 = growth.seconds_left(own_room);
+    let to_group = growth.seconds_left(view.room());
+    let (left, limit) = match (to_v8, to_group) {
+        (Some(v8), Some(group)) if group < v8 => (Some(group), "the container's limit"),
+        (None, Some(group)) => (Some(group), "the container's limit"),
+        (v8, _) => (v8, "V8's heap limit"),
+    };
+    let summary = format!(
+        "What V8's heap keeps after garbage collections grows by {}{}.",
+        grew(&growth),
+        until_limit(left, limit)
+    );
+    let finding = Finding::new(Code::JsHeap, urgency(left), view.heap_in_use(), summary).at(Place::Growth);
+    Some(advise(view, with_trend(finding, "heap", &growth)))
+}
+
+fn v8_room(view: &View) -> Option<f64> {
+    Some((view.case.inspection.v8.heap_limit? - view.own_heap_in_use()?).max(0.0))
+}
+
+fn near_limit(view: &View) -> Option<Finding> {
+    let limit = view.case.inspection.v8.heap_limit.filter(|limit| *limit > 0.0)?;
+    let used = view.own_heap_in_use()?;
+    let ratio = used / limit;
+    if ratio < NEAR_V8_LIMIT {
+        return None;
+    }
+    // From one look a part of it may be garbage, of which V8 leaves more the larger its limit is.
+    let is_known = view.after("gc").is_some() || !view.window.after_gc(growth::heap).is_empty();
+    let severity = if is_known { Severity::Critical } else { Severity::Warning };
+    let summary = format!(
+        "V8's heap uses {} of the {} that V8 allows it ({}): the process ends with \"heap out of memory\" when it is full.",
+        words::bytes(used),
+        words::bytes(limit),
+        words::percent(ratio),
+    );
+    let finding = Finding::new(Code::JsHeap, severity, used, summary).shows(
+        "v8.heapUsed / v8.heapLimit",
+        ratio,
+        Unit::Ratio,
+        Some(NEAR_V8_LIMIT),
+        "v8.getHeapStatistics().heap_size_limit",
+    );
+    Some(advise(view, finding))
+}
+
+/// The experiment freed a good part of RSS by collecting alone.
+fn garbage(view: &View) -> Option<Finding> {
+    let garbage = view.experiment()?.garbage?;
+    let bytes = view.large(garbage, LEAST_MASS, LEAST_MASS_SHARE)?;
+    let summary = format!(
+        "{} was garbage that V8 had not collected yet: one collection freed it.",
+        of_rss(view, bytes)
+    );
+    let finding = Finding::new(Code::JsHeap, Severity::Info, bytes, summary)
+        .bytes("experiment.garbage", Some(garbage), Some(LEAST_MASS), "diagnose({ experiment: true })")
+        .act("Make V8 collect earlier with a smaller heap: `--max-old-space-size` as `npx heapgap doctor` computes it for the container.")
+        .act("Look for code that makes much garbage at once: JSON.parse and Buffers of whole files or responses, where a stream would do.");
+    Some(finding)
+}
+
+fn mass(view: &View) -> Option<Finding> {
+    let resident = view.heap_resident();
+    let used = view.heap_in_use()?;
+    let in_rss = resident.map_or(used, |resident| used.min(resident));
+    let bytes = match view.large(in_rss, LEAST_HEAP, LEAST_HEAP_SHARE) {
+        Some(bytes) => bytes,
+        None => return kept(view, in_rss, resident?),
+    };
+    if growth::is_steady(view, growth::heap) && view.is_far_from_limits() {
+        return None;
+    }
+    let summary = format!("JavaScript objects are {}{}.", of_rss(view, bytes), workers(view));
+    let finding = Finding::new(Code::JsHeap, Severity::Info, bytes, summary)
+        .bytes(
+            "heap in use",
+            Some(in_rss),
+            Some(LEAST_HEAP),
+            "process.memoryUsage().heapUsed, of all isolates",
+        )
+        .bytes("ledger.v8Workers", known(&view.parts().v8_workers), None, &view.parts().v8_workers.source);
+    Some(advise(view, watch_first(view, finding)))
+}
+
+/// Resident and not in use: V8 gives a heap's pages back late.
+fn kept(view: &View, used: f64, resident: f64) -> Option<Finding> {
+    let bytes = view.large(resident, LEAST_HEAP, LEAST_HEAP_SHARE)?;
+    if used >= resident * HALF_USED || (growth::is_steady(view, growth::heap) && view.is_far_from_limits()) {
+        return None;
+    }
+    let summary = format!(
+        "V8 keeps {} for a heap of which {} is in use: the rest is garbage, or free pages from a burst.",
+        of_rss(view, bytes),
+        words::bytes(used),
+    );
+    let finding = Finding::new(Code::JsHeap, Severity::Info, bytes, summary)
+        .bytes("ledger.v8Heap", known(&view.parts().v8_heap), Some(LEAST_HEAP), &view.parts().v8_heap.source)
+        .bytes("heap in use", Some(used), Some(resident * HALF_USED), "process.memoryUsage().heapUsed")
+        .act("Make sure with `diagnose({ experiment: true })`, which collects garbage and measures again.")
+        .act("Bound it with a smaller heap: `--max-old-space-size` as `npx heapgap doctor` computes it for the container.");
+    Some(finding)
+}
+
+fn workers(view: &View) -> String {
+    let Some(bytes) = known(&view.parts().v8_workers).filter(|bytes| *bytes >= 1.0 * MB) else {
+        return String::new();
+    };
+    let count = view.case.inspection.workers.len();
+    let whose = if count == 0 {
+        "of worker threads".to_owned()
+    } else {
+        format!("of {}", words::count(count as f64, "worker thread"))
+    };
+    format!(", {} of it the heaps {whose}", words::bytes(bytes))
+}
+
+fn advise(view: &View, finding: Finding) -> Finding {
+    let detached = view.case.inspection.v8.detached_contexts.filter(|count| *count > 0.0);
+    let finding = match detached {
+        Some(count) => finding.shows(
+            "v8.detachedContexts",
+            count,
+            Unit::Count,
+            Some(0.0),
+            "v8.getHeapStatistics().number_of_detached_contexts",
+        ),
+        None => finding,
+    };
+    let finding = finding
+        .act(format!("Take two heap snapshots some minutes apart ({SNAPSHOT}; each needs about as much memory as the heap again) and compare them by retained size."))
+        .act("Look for what only grows: a Map, an array or a cache without a bound, listeners added on each request and never removed, timers never cleared, and what their closures hold.")
+        .act("To fail cleanly until it is found, bound the heap: `--max-old-space-size` as `npx heapgap doctor` computes it for the container.");
+    if known(&view.parts().v8_workers).unwrap_or(0.0) < known(&view.parts().v8_heap).unwrap_or(0.0) {
+        return finding;
+    }
+    finding.act("Most of it is in worker threads: start fewer of them, or bound each with `new Worker(file, { resourceLimits: { maxOldGenerationSizeMb } })`.")
+}

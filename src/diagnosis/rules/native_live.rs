@@ -1,0 +1,73 @@
+//! `native-live`: memory that native code holds, neither JavaScript objects nor Buffers.
+
+use super::{grew, of_rss, until_limit, urgency, watch_first, with_trend};
+use crate::diagnosis::finding::{Code, Finding, Place, Severity};
+use crate::diagnosis::growth::{self, Growth};
+use crate::diagnosis::view::{LEAST_MASS, LEAST_MASS_SHARE, View, known};
+use crate::diagnosis::window::Sample;
+use crate::diagnosis::words;
+
+/// A process that is native memory mostly is told so, though it does not grow.
+const MOST: f64 = 0.5;
+
+pub fn judge(view: &View) -> Option<Finding> {
+    growing(view).or_else(|| mass(view))
+}
+
+fn growing(view: &View) -> Option<Finding> {
+    let growth = growth::of_bytes(view, growth::native, true)?;
+    let left = growth.seconds_left(view.room());
+    let summary = format!(
+        "Native memory in use grows by {}{}.",
+        grew(&growth),
+        until_limit(left, "the container's limit")
+    );
+    let finding = Finding::new(Code::NativeLive, urgency(left), view.native(), summary)
+        .at(if follows_others(view, &growth) { Place::Consequence } else { Place::Growth });
+    Some(advise(with_trend(finding, "native", &growth)))
+}
+
+/// The allocator rounds Buffers up, jemalloc by a quarter and a page, and V8 has tables beside its heap:
+/// where those grow more, this is theirs.
+fn follows_others(view: &View, growth: &Growth) -> bool {
+    let rises_more = |other: fn(&Sample) -> f64| {
+        growth::of_bytes(view, other, false).is_some_and(|other| other.trend.rise > 2.0 * growth.trend.rise)
+    };
+    rises_more(growth::buffers) || rises_more(growth::heap)
+}
+
+fn mass(view: &View) -> Option<Finding> {
+    // What an allocator has merely not given back is no memory in use; a purge tells them apart.
+    let was_purged = view.experiment().is_some_and(|experiment| experiment.released.is_some());
+    if !view.native_is_split() && !was_purged {
+        return None;
+    }
+    let released = view.experiment().and_then(|experiment| experiment.released).unwrap_or(0.0).max(0.0);
+    let native = if view.native_is_split() { view.native()? } else { view.native()? - released };
+    let bytes = view.large(native, LEAST_MASS, LEAST_MASS_SHARE)?;
+    let is_most = view.share(bytes)? >= MOST;
+    if !is_most && growth::is_steady(view, growth::native) && view.is_far_from_limits() {
+        return None;
+    }
+    let parts = view.parts();
+    let told = known(&parts.buffers).and(known(&parts.external)).filter(|told| *told >= LEAST_MASS / 4.0);
+    let objects = told
+        .map_or(String::new(), |told| format!(", {} of it held by JavaScript objects", words::bytes(told)));
+    let pinned = if view.native_is_split() { "in use" } else { "in use, or pinned by what is" };
+    let summary = format!(
+        "Native memory that is neither V8's heap nor Buffers and is {pinned} is {}{objects}.",
+        of_rss(view, bytes)
+    );
+    let finding = Finding::new(Code::NativeLive, Severity::Info, bytes, summary)
+        .bytes("ledger.native", known(&parts.native), Some(LEAST_MASS), &parts.native.source)
+        .bytes("ledger.external", known(&parts.external), None, &parts.external.source);
+    Some(watch_first(view, advise(finding)))
+}
+
+fn advise(finding: Finding) -> Finding {
+    finding
+        .act("Look for native objects that are never closed: zlib and crypto streams, database connections, statements and cursors, images.")
+        .act("Find the addon: `process.report.getReport().sharedObjects` lists those that are loaded; bound its cache (`sharp.cache(false)`, SQLite's `PRAGMA cache_size`) or leave it out for a trial.")
+        .act("Let jemalloc say which function allocates: with a build that has profiling, `MALLOC_CONF=prof:true,lg_prof_sample:19,prof_prefix:/tmp/jeprof` and `jeprof`.")
+        .act("Neither a purge nor `--max-old-space-size` reduces it.")
+}

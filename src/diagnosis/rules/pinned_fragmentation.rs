@@ -1,0 +1,80 @@
+//! `pinned-fragmentation`: pages held by a few small objects; no purge returns them.
+
+use super::of_rss;
+use crate::diagnosis::finding::{Code, Finding, Severity, Unit};
+use crate::diagnosis::view::{LEAST_WASTE, LEAST_WASTE_SHARE, View};
+use crate::diagnosis::words;
+
+/// Slabs are never full: a tenth free is what a healthy process has, a fifth is not.
+const LEAST_RATIO: f64 = 1.2;
+/// How many size classes are worth naming.
+const TOP: usize = 3;
+
+pub fn judge(view: &View) -> Option<Finding> {
+    let bytes = view.large(view.pinned()?, LEAST_WASTE, LEAST_WASTE_SHARE)?;
+    let ratio = ratio(view);
+    if ratio.is_some_and(|ratio| ratio < LEAST_RATIO) {
+        return None;
+    }
+    let classes = wasteful(view);
+    let summary = format!(
+        "{} is free room in pages that a few small live objects hold, and no purge returns it{}.",
+        of_rss(view, bytes),
+        if classes.is_empty() { String::new() } else { format!(" (mostly objects of {classes})") },
+    );
+    let parts = view.parts();
+    let source = if parts.pinned.bytes.is_some() {
+        &parts.pinned.source
+    } else {
+        "malloc_info: free chunks of at most a page"
+    };
+    let mut finding = Finding::new(Code::PinnedFragmentation, Severity::Warning, bytes, summary).bytes(
+        "ledger.pinned",
+        Some(bytes),
+        Some(LEAST_WASTE),
+        source,
+    );
+    if let Some(ratio) = ratio {
+        finding = finding.shows(
+            "allocator.active / allocated",
+            ratio,
+            Unit::Ratio,
+            Some(LEAST_RATIO),
+            "the allocator's figures",
+        );
+    }
+    if !classes.is_empty() {
+        finding = finding.shows("size classes", classes.as_str(), Unit::Text, None, "inspect().sizeClasses");
+    }
+    let finding = finding
+        .act("Find what outlives the burst: small objects that are kept for each request (a cache's entries, log lines, sessions, slices of Buffers) among many that are freed; allocate them before, or copy them when the burst is over.")
+        .act("Do less at a time: the peak of a burst decides how many pages are pinned; bound concurrency and batch sizes.")
+        .act("What is pinned now goes when the survivors go, or with a restart.");
+    if view.is("glibc") {
+        Some(finding.act("jemalloc pins less, because small objects of one size share slabs: `npx heapgap run -- node server.js`."))
+    } else {
+        Some(finding)
+    }
+}
+
+fn ratio(view: &View) -> Option<f64> {
+    let allocator = &view.case.inspection.allocator;
+    let allocated = allocator.allocated.filter(|allocated| *allocated > 0.0)?;
+    allocator.active.map(|active| active / allocated)
+}
+
+/// `96 bytes: 40 MB, 128 bytes: 12 MB`: the size classes that waste most.
+pub fn wasteful(view: &View) -> String {
+    let mut classes: Vec<(f64, f64)> = view
+        .case
+        .inspection
+        .size_classes
+        .iter()
+        .filter(|class| class.kind != "free")
+        .filter_map(|class| Some((class.size?, class.waste?)))
+        .filter(|(_, waste)| *waste >= words::MB)
+        .collect();
+    classes.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let words = |(size, waste): &(f64, f64)| format!("{size:.0} bytes: {}", words::bytes(*waste));
+    classes.iter().take(TOP).map(words).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,70 @@
+//! `too-many-arenas`: each thread's arena keeps free memory that the others cannot use.
+
+use super::of_rss;
+use crate::diagnosis::case::Arena;
+use crate::diagnosis::finding::{Code, Finding, Severity, Unit};
+use crate::diagnosis::view::{LEAST_WASTE, LEAST_WASTE_SHARE, View};
+use crate::diagnosis::words;
+
+/// So few are what any allocator makes for libuv's pool and V8's threads.
+const FEW: usize = 8;
+/// heapgap gives jemalloc two for each CPU (docs/malloc-conf.md).
+const PER_CPU: f64 = 2.0;
+/// Most of it is outside of the largest arena: else the number of arenas is not the cause.
+const SPREAD: f64 = 0.5;
+
+pub fn judge(view: &View) -> Option<Finding> {
+    let arenas = &view.case.inspection.arenas;
+    let cpus = view.case.facts.cpus.filter(|cpus| *cpus > 0.0);
+    let in_use = arenas.len();
+    if in_use <= FEW || cpus.is_some_and(|cpus| in_use as f64 <= cpus * PER_CPU) {
+        return None;
+    }
+    let waste: Vec<f64> = arenas.iter().filter_map(waste).collect();
+    let sum: f64 = waste.iter().sum();
+    let largest = waste.iter().copied().fold(0.0, f64::max);
+    let bytes = view.large(sum, LEAST_WASTE, LEAST_WASTE_SHARE)?;
+    if sum - largest < sum * SPREAD {
+        return None;
+    }
+    let many = words::count(in_use as f64, "arena");
+    let on = cpus.map_or(String::new(), |cpus| format!(" on {}", words::count(cpus, "CPU")));
+    let summary = format!(
+        "{} is free memory spread over {many}{on}, where one cannot use what another has free.",
+        of_rss(view, bytes)
+    );
+    let finding = Finding::new(Code::TooManyArenas, Severity::Warning, bytes, summary)
+        .shows(
+            "arenas in use",
+            in_use as f64,
+            Unit::Count,
+            Some(cpus.map_or(FEW as f64, |cpus| (cpus * PER_CPU).max(FEW as f64))),
+            "inspect().arenas",
+        )
+        .bytes("free in all arenas", Some(sum), Some(LEAST_WASTE), "inspect().arenas")
+        .bytes("free in the largest", Some(largest), Some(sum * SPREAD), "inspect().arenas");
+    let finding = if view.is("jemalloc") {
+        let fitting = PER_CPU * cpus.unwrap_or(2.0);
+        finding.act(format!("Start the service with fewer: `MALLOC_CONF=narenas:{fitting:.0},background_thread:true,dirty_decay_ms:5000`, or what fits the container: `npx heapgap run -- node server.js`."))
+    } else {
+        finding.act("Start the service with `MALLOC_ARENA_MAX=2`.").act(
+            "Or run it on jemalloc, which shares better among threads: `npx heapgap run -- node server.js`.",
+        )
+    };
+    Some(finding
+        .act("Until then: `await purge()`, or `POST /debug/memory/purge`, returns what is free in whole pages.")
+        .act("Start fewer threads: worker threads, `UV_THREADPOOL_SIZE`, the pools of native addons."))
+}
+
+/// Free and resident in one arena, as its allocator tells it.
+fn waste(arena: &Arena) -> Option<f64> {
+    let sum = [arena.dirty, arena.muzzy, arena.pinned].into_iter().flatten().sum::<f64>();
+    let told = arena.dirty.is_some() || arena.pinned.is_some();
+    // glibc: free chunks are not all resident.
+    let free = match (arena.resident, arena.allocated, arena.free) {
+        (Some(resident), Some(allocated), _) => Some((resident - allocated).max(0.0)),
+        (Some(resident), None, Some(free)) => Some(free.min(resident)),
+        _ => None,
+    };
+    if told { Some(sum) } else { free }
+}

@@ -1,0 +1,159 @@
+//! Which finding matters most, and what it says to whoever is on call.
+
+use std::cmp::Reverse;
+
+use serde::Serialize;
+
+use super::case::Part;
+use super::finding::{Code, Finding, Place, Severity, Unit};
+use super::rules::RULES;
+use super::trend::LEAST_POINTS;
+use super::view::{LEAST_WASTE, View, known};
+use super::words::{self, MB};
+
+/// What `diagnose()` answers, but for what JavaScript adds.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Diagnosis {
+    pub verdict: Code,
+    /// Two sentences.
+    pub summary: String,
+    /// The one that matters most first.
+    pub findings: Vec<Finding>,
+}
+
+pub fn diagnose(view: &View) -> Diagnosis {
+    let mut findings: Vec<Finding> = RULES.iter().filter_map(|judge| judge(view)).collect();
+    relate(&mut findings);
+    findings.sort_by(|a, b| rank(a).cmp(&rank(b)).then(size(b).total_cmp(&size(a))));
+    if let Some(first) = findings.first_mut() {
+        explain_purge(view, first);
+    }
+    match findings.first() {
+        Some(first) => {
+            let action = first.actions.first().map_or("", String::as_str);
+            Diagnosis { verdict: first.code, summary: format!("{} {action}", first.summary), findings }
+        }
+        None => Diagnosis { verdict: Code::Healthy, summary: healthy(view), findings },
+    }
+}
+
+/// What is critical comes first, then causes; a consequence never leads.
+fn rank(finding: &Finding) -> (bool, Reverse<bool>, Place) {
+    let is_consequence = finding.place >= Place::Consequence;
+    (is_consequence, Reverse(finding.severity == Severity::Critical), finding.place)
+}
+
+fn size(finding: &Finding) -> f64 {
+    finding.bytes.unwrap_or(0.0)
+}
+
+/// Several findings about the same bytes: the one that names the cause goes first.
+fn relate(findings: &mut [Finding]) {
+    let is = |code: Code| move |finding: &Finding| finding.code == code;
+    let is_growth = |finding: &Finding| finding.place <= Place::Growth && finding.place != Place::Premise;
+    if findings.iter().any(is(Code::TooManyArenas)) {
+        demote(findings, &[Code::Retention, Code::PinnedFragmentation]);
+    }
+    if findings.iter().any(|finding| finding.code == Code::DecayNotRunning && finding.place == Place::Mass) {
+        demote(findings, &[Code::Retention]);
+    }
+    // A limit that a leak has reached is not too tight, but the leak is as urgent.
+    let limit = findings.iter().find(|finding| finding.place == Place::Limit).map(|finding| finding.severity);
+    let worst = findings.iter().filter(|finding| is_growth(finding)).map(|finding| finding.severity).max();
+    for finding in findings.iter_mut().filter(|finding| is_growth(finding)) {
+        let causes = finding.place == Place::CauseOfGrowth;
+        finding.severity = finding.severity.max(limit.unwrap_or(Severity::Info));
+        finding.severity = finding.severity.max(worst.filter(|_| causes).unwrap_or(Severity::Info));
+    }
+    if worst.is_some() {
+        demote(findings, &[Code::LimitTooTight]);
+    }
+}
+
+fn demote(findings: &mut [Finding], codes: &[Code]) {
+    for finding in findings.iter_mut().filter(|finding| codes.contains(&finding.code)) {
+        finding.place = Place::Consequence;
+    }
+}
+
+/// A purge that was expected to release so much, and released less than half of it, needs a word.
+const BROKEN_PROMISE: f64 = 0.5;
+
+/// Why the experiment's purge gave back little, by name.
+fn explain_purge(view: &View, finding: &mut Finding) {
+    let Some(experiment) = view.experiment() else { return };
+    let Some(released) = experiment.released else { return };
+    let promised = experiment.predicted.filter(|predicted| *predicted >= LEAST_WASTE);
+    let is_little = match promised {
+        Some(predicted) => released < predicted * BROKEN_PROMISE,
+        None => released < LEAST_WASTE / 2.0,
+    };
+    if !is_little {
+        return;
+    }
+    let parts = view.parts();
+    let part = |name: &str, part: &Part| {
+        known(part).filter(|bytes| *bytes >= 8.0 * MB).map(|bytes| format!("{} {name}", words::bytes(bytes)))
+    };
+    let reasons: Vec<String> = [
+        part("pinned by live objects", &parts.pinned),
+        part("in thread caches", &parts.thread_caches),
+        part("in huge pages, which the kernel fills again", &parts.huge_page_slack),
+        part("muzzy, in RSS until the kernel takes it", &parts.muzzy),
+        part("live native memory", &parts.native),
+        part("live Buffers", &parts.buffers),
+        part("V8's heap", &parts.v8_heap),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let mut words = format!(
+        "the purge gave back {}; not reached: {}",
+        words::bytes(released.max(0.0)),
+        reasons.join(", ")
+    );
+    if promised.is_some() {
+        words.push_str("; or another purge was in flight, or the pages had never been touched");
+    }
+    let (metric, source) = ("what the purge did not reach", "ledger and experiment");
+    *finding = finding.clone().shows(metric, words.as_str(), Unit::Text, None, source);
+}
+
+/// How many parts a healthy process's summary names.
+const NAMED: usize = 3;
+
+fn healthy(view: &View) -> String {
+    let watched = view.window.len() >= 2 * LEAST_POINTS;
+    let growth = if watched {
+        format!(
+            "Nothing calls for action, and within {} nothing grew that matters.",
+            words::seconds(view.window.seconds())
+        )
+    } else {
+        "Nothing calls for action at its size; whether it grows cannot be said, because nobody watched: call `watch()` and ask again after some minutes.".to_owned()
+    };
+    let Some(rss) = view.rss() else { return growth };
+    let parts = view.parts();
+    let mut named: Vec<(f64, &str)> = [
+        (&parts.v8_heap, "V8's heap"),
+        (&parts.v8_workers, "heaps of worker threads"),
+        (&parts.buffers, "Buffers"),
+        (&parts.external, "native memory of JavaScript objects"),
+        (&parts.native, "native memory"),
+        (&parts.code, "code"),
+        (&parts.mapped_files, "mapped files"),
+        (&parts.pinned, "pinned by small objects"),
+        (&parts.dirty, "freed and not given back yet"),
+        (&parts.stacks, "stacks"),
+        (&parts.shared, "shared memory"),
+        (&parts.unattributed, "unattributed"),
+    ]
+    .into_iter()
+    .filter_map(|(part, name)| known(part).filter(|bytes| *bytes > 0.0).map(|bytes| (bytes, name)))
+    .collect();
+    named.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let list: Vec<_> =
+        named.iter().take(NAMED).map(|(bytes, name)| format!("{} {name}", words::bytes(*bytes))).collect();
+    let list = if list.is_empty() { String::new() } else { format!(", mostly {}", list.join(", ")) };
+    format!("RSS is {}{list}. {growth}", words::bytes(rss))
+}
