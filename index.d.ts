@@ -429,9 +429,11 @@ export interface Inspection extends Snapshot {
 
 /** What `watch()` is told. */
 export interface WatchOptions {
-  /** Between two samples, in milliseconds. Default 1000. */
+  /** Between two samples, in milliseconds; 10 at the least. Default 1000. */
   intervalMs?: number | undefined;
-  /** How many samples are kept; older ones are dropped. Default 600. */
+  /**
+   * How many samples are kept, 2 to 100000; older ones are dropped. Default 600. Each takes 192 bytes.
+   */
   capacity?: number | undefined;
 }
 
@@ -441,10 +443,15 @@ export interface Watch {
   readonly length: number;
   /** From the first sample to the last, in milliseconds. */
   readonly durationMs: number;
-  /** Takes a sample now, besides those that the timer takes. */
+  /**
+   * Takes a sample now, besides those that the timer takes. Never throws: what cannot be read is
+   * missing in the sample. Does nothing after `stop()`.
+   */
   sample(): void;
   /** Ends the sampling. What was sampled stays, for `diagnose({ window })`. */
   stop(): void;
+  /** The same, for `using`. */
+  [Symbol.dispose](): void;
 }
 
 /** What `diagnose()` can find; docs/diagnosis.md explains each. */
@@ -525,8 +532,9 @@ export interface Experiment {
 /** What `diagnose()` is told. */
 export interface DiagnoseOptions {
   /**
-   * Collects garbage (which holds the event loop for as long as V8 takes) and purges, and measures what
-   * each gave back. Default `false`: nothing is changed.
+   * Collects garbage and purges, and measures what each gave back. V8 collects twice, and holds the event
+   * loop each time: about 100 ms for each 100 MB of live heap. Needs no `--expose-gc`, and leaves no
+   * `gc` behind. Concurrent ones share one. Default `false`: nothing is changed.
    */
   experiment?: boolean | undefined;
   /** The samples to judge growth by. Default: the running watch with the longest window. */
@@ -652,6 +660,13 @@ export interface RouteOptions {
   token?: string | undefined;
   /** The least time between two purges, in milliseconds. Default 10000; 0 for no such limit. */
   minIntervalMs?: number | undefined;
+  /**
+   * Serves `GET …/heap-snapshot`: V8's heap snapshot, for the memory tab of Chrome's DevTools. It holds
+   * every string of this thread, secrets among them; it stops the thread for seconds, and takes a multiple
+   * of the heap in memory. One at a time (409), and none where the memory limit, or the machine, may not
+   * leave room for it (503). Default `false`.
+   */
+  heapSnapshot?: boolean | undefined;
 }
 
 export interface DoctorOptions {
@@ -823,7 +838,9 @@ export function snapshot(options?: SnapshotOptions): Snapshot;
 export function purge(): Promise<PurgeReport>;
 
 /**
- * `GET` answers a snapshot as JSON, `POST …/purge` purges. Closed to strangers: without `authorize`
+ * `GET` answers a snapshot as JSON, with `verdict`, `summary` and `findings` of a diagnosis that is up to
+ * 5 s old (`null` with a note where there is none yet). `GET …/inspect` answers an inspection, `POST …/purge`
+ * purges, and `GET …/heap-snapshot` has an option of its own. Closed to strangers: without `authorize`
  * or `token` only a peer on the loopback interface, without forwarding headers, is let in. A proxy on
  * the same machine that adds no header makes strangers look local: set one of the two behind any.
  *
@@ -853,8 +870,10 @@ export function doctor(options?: DoctorOptions): Promise<DoctorReport>;
 export function inspect(): Promise<Inspection>;
 
 /**
- * Samples this process at an interval, and after V8's major garbage collections, so that `diagnose()` can
- * tell growth from size. Keeps no process alive.
+ * Samples this process at an interval, and after V8's major garbage collections (at most one in a quarter
+ * of the interval), so that `diagnose()` can tell growth from size. A sample takes less than 0.1 ms; while
+ * many sockets or timers make counting them slow, they are left out. Keeps no process alive. In a worker
+ * thread, the heap is that thread's.
  *
  * @throws {TypeError | RangeError} as `stats()`.
  */
@@ -864,6 +883,7 @@ export function watch(options?: WatchOptions): Watch;
  * Says what RSS consists of, whether it is a leak, and what to do. Rules over one inspection and, where
  * somebody watches, a window of samples: without one, growth cannot be told.
  *
- * Rejects as `inspect()`, and as `stats()` throws, for a bad option.
+ * Concurrent calls share one run, as do concurrent experiments. Without an addon the verdict is
+ * `insufficient-data`. Rejects as `inspect()`, and as `stats()` throws, for a bad option.
  */
 export function diagnose(options?: DiagnoseOptions): Promise<Diagnosis>;

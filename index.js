@@ -20,10 +20,38 @@ async function inspect() {
   return require('./lib/inspect.js').inspect();
 }
 
+let makeRoute;
+
 /** Loaded when first called: it needs node:crypto, which takes as long as all the rest. */
 function route(options) {
-  const { createRoute } = require('./lib/route.js');
-  return createRoute({ snapshot: freshSnapshot, purge })(options);
+  makeRoute ??= require('./lib/route.js').createRoute({
+    snapshot: freshSnapshot,
+    purge,
+    inspect,
+    diagnose,
+  });
+  return makeRoute(options);
+}
+
+let makeWatch;
+
+/** Loaded when first called, as what follows: many services only read. */
+function watch(options) {
+  makeWatch ??= require('./lib/watch.js').createWatch({ snapshot });
+  return makeWatch(options);
+}
+
+let runDiagnosis;
+
+async function diagnose(options) {
+  runDiagnosis ??= require('./lib/diagnose.js').createDiagnose({
+    inspect,
+    experiment: require('./lib/experiment.js').createExperiment({ inspect, purge }),
+    facts: require('./lib/facts.js').facts,
+    addon: native.addon,
+    why: native.why,
+  });
+  return runDiagnosis(options);
 }
 
 /** Loaded when first called: few services ask, and it is many files. */
@@ -33,4 +61,14 @@ async function doctor(options) {
 
 // A plain object literal: Node.js finds the names for `import { stats } from 'heapgap'` in it
 // without running it (cjs-module-lexer).
-module.exports = { allocator, doctor, inspect, purge, route, snapshot, stats };
+module.exports = {
+  allocator,
+  diagnose,
+  doctor,
+  inspect,
+  purge,
+  route,
+  snapshot,
+  stats,
+  watch,
+};

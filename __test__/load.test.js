@@ -8,7 +8,17 @@ const { preload } = require('./support/allocators.js');
 const { finished, runChild } = require('./support/child.js');
 const { MAJORS, binary, installNodes } = require('./support/nodes.js');
 
-const NAMES = ['allocator', 'doctor', 'purge', 'route', 'snapshot', 'stats'];
+const NAMES = [
+  'allocator',
+  'diagnose',
+  'doctor',
+  'inspect',
+  'purge',
+  'route',
+  'snapshot',
+  'stats',
+  'watch',
+];
 
 before(installNodes, { timeout: 600_000 });
 
@@ -113,7 +123,8 @@ test('a purge under way does not keep a process alive that exits', async () => {
 test('nothing keeps an idle process alive', async () => {
   const code = `
     const heapgap = require('..');
-    heapgap.stats(); heapgap.snapshot(); heapgap.route(); heapgap.purge();`;
+    heapgap.stats(); heapgap.snapshot(); heapgap.route(); heapgap.purge(); heapgap.watch();
+    heapgap.inspect(); heapgap.diagnose(); heapgap.diagnose({ experiment: true });`;
   const { code: status, signal } = await finished(process.execPath, ['-e', code], {
     cwd: __dirname,
     timeout: 30_000,

@@ -192,7 +192,7 @@ describe('any garbage', () => {
 
   it('for an option of route() is either taken or refused by name', () => {
     const route = createRoute({ snapshot: () => ({}), purge: () => {}, refresh: () => {} });
-    const names = ['path', 'authorize', 'token', 'minIntervalMs'];
+    const names = ['path', 'authorize', 'token', 'minIntervalMs', 'heapSnapshot'];
     fc.assert(
       fc.property(fc.constantFrom(...names), garbage, (name, value) => {
         const handler = readsOrNames(() => route({ [name]: value }), [name]);

@@ -29,17 +29,28 @@ const SNAPSHOT = {
     mallocedMemory: 7,
   },
   gap: 185 * MB,
+  ledger: { rss: 485 * MB, parts: {} },
   notes: ['a note'],
 };
 const REPORT = { allocator: 'jemalloc', rssBefore: 410, rssAfter: 295, released: 115 };
 
+const INSPECTION = { ...SNAPSHOT, mappings: null };
+const DIAGNOSIS = {
+  verdict: 'retention',
+  summary: 'Freed memory stays resident.',
+  findings: [{ code: 'retention', bytes: 115 * MB }],
+};
+const NEVER = { snapshot: 0, purge: 0, inspect: 0, diagnose: 0 };
+
 /** A purge that a test ends by hand, a clock that it moves by hand, and what was called. */
 function fakes(overrides) {
-  const calls = { snapshot: 0, purge: 0 };
+  const calls = { ...NEVER };
   const clock = { ms: 1000 };
   const deps = {
     snapshot: () => SNAPSHOT,
     purge: async () => REPORT,
+    inspect: async () => INSPECTION,
+    diagnose: async () => ({ ...DIAGNOSIS, ledger: 'of the diagnosis', window: {} }),
     ...overrides,
   };
   const counted = Object.fromEntries(
@@ -300,7 +311,7 @@ describe('methods', () => {
     }
     const head = await ask(port, { method: 'HEAD', path: '/debug/memory/purge' });
     assert.equal(head.status, 405);
-    assert.deepEqual(calls, { snapshot: 0, purge: 0 });
+    assert.deepEqual(calls, NEVER);
   });
 
   it('the path comes before the method, the method before access', async (t) => {
@@ -354,7 +365,7 @@ describe('access by default', () => {
         refused(await post(port, headers), 403, 'ERR_HEAPGAP_FORBIDDEN');
       }
     }
-    assert.deepEqual(calls, { snapshot: 0, purge: 0 });
+    assert.deepEqual(calls, NEVER);
   });
 
   it('lets ordinary headers of a direct client through', async (t) => {
@@ -468,7 +479,7 @@ describe('access by default', () => {
       const port = await serve(t, route(), { peer });
       refused(await ask(port), 403, 'ERR_HEAPGAP_FORBIDDEN');
       refused(await post(port), 403, 'ERR_HEAPGAP_FORBIDDEN');
-      assert.deepEqual(calls, { snapshot: 0, purge: 0 });
+      assert.deepEqual(calls, NEVER);
     });
   }
 
@@ -556,7 +567,7 @@ describe('access by token', () => {
         assert.equal(answer.headers['www-authenticate'], 'Bearer');
         assert.doesNotMatch(answer.text, /correct horse/);
       }
-      assert.deepEqual(calls, { snapshot: 0, purge: 0 });
+      assert.deepEqual(calls, NEVER);
     });
   }
 
@@ -626,7 +637,7 @@ describe('access by authorize', () => {
         refused(answer, 403, 'ERR_HEAPGAP_FORBIDDEN');
         assert.doesNotMatch(answer.text, /secret detail/);
       }
-      assert.deepEqual(calls, { snapshot: 0, purge: 0 });
+      assert.deepEqual(calls, NEVER);
     });
   }
 
@@ -905,7 +916,7 @@ describe('figures', () => {
         external: 1234,
         arrayBuffers: null,
       };
-      const expected = { ...five, ...SNAPSHOT };
+      const expected = { ...five, ...SNAPSHOT, ...DIAGNOSIS };
       assert.equal(answer.text, `${JSON.stringify(expected, null, 2)}\n`);
       assert.deepEqual(Object.keys(answer.json).slice(0, 5), NAMES);
       hasCommonHeaders(answer);
@@ -922,6 +933,7 @@ describe('figures', () => {
       external: '0.00 MB',
       arrayBuffers: null,
       ...SNAPSHOT,
+      ...DIAGNOSIS,
     };
     assert.deepEqual(json, expected);
   });
@@ -977,6 +989,110 @@ describe('figures', () => {
       assert.equal(answer.json.error.message, 'heapgap failed to answer this request');
     });
   }
+});
+
+describe('what the diagnosis says', () => {
+  it("is verdict, summary and findings; the ledger is the snapshot's own", async (t) => {
+    const { json } = await ask(await serve(t, fakes().route()));
+    const { verdict, summary, findings, ledger } = json;
+    assert.deepEqual({ verdict, summary, findings }, DIAGNOSIS);
+    assert.deepEqual(ledger, SNAPSHOT.ledger);
+  });
+
+  it('is asked for once in 5 s, for all handlers', async (t) => {
+    const run = deferred();
+    const { route, calls, clock } = fakes({ diagnose: () => run.promise });
+    const ports = [await serve(t, route()), await serve(t, route({ path: '/debug/memory' }))];
+    const asked = ports.flatMap((port) => [ask(port), ask(port)]);
+    await until(() => calls.diagnose === 1);
+    clock.ms += 60_000;
+    run.resolve(DIAGNOSIS);
+    for (const answer of await Promise.all(asked))
+      assert.deepEqual(answer.json.verdict, 'retention');
+    clock.ms += 4999;
+    await ask(ports[1]);
+    assert.equal(calls.diagnose, 1);
+    clock.ms += 1;
+    await ask(ports[0]);
+    assert.equal(calls.diagnose, 2);
+  });
+
+  const own = Object.assign(new Error('no thread'), { code: 'ERR_HEAPGAP_THREAD' });
+  const inner = Object.assign(new Error('at /inside'), { code: 'ERR_HEAPGAP_INTERNAL' });
+  const FAILURES = [
+    ['rejects with a reason of its own', () => Promise.reject(own), 'no thread'],
+    ['rejects with its inside', () => Promise.reject(inner), 'the diagnosis failed'],
+    ['rejects with nothing', () => Promise.reject(), 'the diagnosis failed'],
+    ['answers nothing', async () => undefined, 'the diagnosis failed'],
+    [
+      'throws',
+      () => {
+        throw new Error('at /inside');
+      },
+      'the diagnosis failed',
+    ],
+  ];
+  for (const [how, diagnose, reason] of FAILURES) {
+    it(`is null with a note when diagnose() ${how}; the figures are there`, async (t) => {
+      const { route, calls } = fakes({ diagnose });
+      const port = await serve(t, route());
+      for (let i = 0; i < 2; i++) {
+        const { status, json } = await ask(port);
+        assert.equal(status, 200);
+        assert.deepEqual([json.verdict, json.summary, json.findings], [null, null, null]);
+        assert.deepEqual(json.notes, [...SNAPSHOT.notes, { field: 'findings', reason }]);
+        assert.equal(json.rss, SNAPSHOT.process.rss);
+      }
+      assert.equal(calls.diagnose, 1);
+    });
+  }
+
+  it('is not waited for without end', async (t) => {
+    const run = deferred();
+    const { route, calls } = fakes({ diagnose: () => run.promise });
+    const port = await serve(t, route());
+    const { status, json } = await ask(port);
+    assert.equal(status, 200);
+    assert.equal(json.findings, null);
+    assert.match(json.notes.at(-1).reason, /takes more than \d+ ms/);
+    run.resolve(DIAGNOSIS);
+    assert.deepEqual((await ask(port)).json.findings, DIAGNOSIS.findings);
+    assert.equal(calls.diagnose, 1);
+  });
+});
+
+describe('inspect', () => {
+  it('answers the inspection', async (t) => {
+    const port = await serve(t, fakes().route());
+    for (const target of ['/debug/memory/inspect', '/debug/memory/inspect/?x']) {
+      const answer = await ask(port, { path: target });
+      assert.equal(answer.status, 200);
+      assert.deepEqual(answer.json, INSPECTION);
+      hasCommonHeaders(answer);
+      const head = await ask(port, { path: target, method: 'HEAD' });
+      assert.equal(head.headers['content-length'], answer.headers['content-length']);
+    }
+    refused(await post(port, {}, '/debug/memory/inspect'), 405, 'ERR_HEAPGAP_METHOD_NOT_ALLOWED');
+  });
+
+  it('is as closed as the rest', async (t) => {
+    const { route, calls } = fakes();
+    const options = { path: '/debug/memory/inspect' };
+    const headers = { Via: '1.1 x' };
+    const forwarded = await ask(await serve(t, route()), { ...options, headers });
+    refused(forwarded, 403, 'ERR_HEAPGAP_FORBIDDEN');
+    const port = await serve(t, route({ token: TOKEN }));
+    refused(await ask(port, options), 401, 'ERR_HEAPGAP_UNAUTHORIZED');
+    assert.deepEqual(calls, NEVER);
+  });
+
+  it('that fails is a 500 without its inside', async (t) => {
+    const inspect = () => Promise.reject(new Error('at /inside'));
+    const port = await serve(t, fakes({ inspect }).route());
+    const answer = await ask(port, { path: '/debug/memory/inspect' });
+    refused(answer, 500, 'ERR_HEAPGAP_INTERNAL');
+    assert.doesNotMatch(answer.text, /inside/);
+  });
 });
 
 describe('a response that is gone', () => {
@@ -1036,7 +1152,7 @@ describe('a response that is gone', () => {
     const answer = await post(port);
     assert.equal(answer.text, 'theirs');
     await seen.done;
-    assert.deepEqual(calls, { snapshot: 0, purge: 0 });
+    assert.deepEqual(calls, NEVER);
   });
 
   it('leaves an answer alone that came while it waited', async (t) => {
@@ -1146,7 +1262,13 @@ describe('any garbage', () => {
     text.map((rest) => `/debug/memory${rest}`),
     text.map((rest) => `/debug/memory/purge${rest}`),
     text.map((rest) => `/debug/memory?${rest}`),
-    fc.constantFrom('/debug/memory', '/debug/memory/purge'),
+    text.map((rest) => `/debug/memory/heap-snapshot${rest}`),
+    fc.constantFrom(
+      '/debug/memory',
+      '/debug/memory/purge',
+      '/debug/memory/inspect',
+      '/debug/memory/heap-snapshot',
+    ),
   );
   const headerName = fc.oneof(
     text,
@@ -1213,7 +1335,7 @@ describe('any garbage', () => {
       const req = { method: verb, url, headers: {} };
       assert.ok([403, 404, 405].includes(await handle(handler, req)));
     });
-    assert.deepEqual(calls, { snapshot: 0, purge: 0 });
+    assert.deepEqual(calls, NEVER);
   });
 
   it('never lets a foreign Host or a forwarded request in', async () => {
@@ -1230,7 +1352,7 @@ describe('any garbage', () => {
       const status = await handle(handler, { ...req, headers: all, socket: { remoteAddress } });
       assert.ok([403, 404, 405].includes(status), `status ${status}`);
     });
-    assert.deepEqual(calls, { snapshot: 0, purge: 0 });
+    assert.deepEqual(calls, NEVER);
   });
 
   it('never guesses the token', async () => {
@@ -1243,7 +1365,7 @@ describe('any garbage', () => {
       const status = await handle(handler, { ...req, headers: all });
       assert.ok([401, 404, 405].includes(status), `status ${status}`);
     });
-    assert.deepEqual(calls, { snapshot: 0, purge: 0 });
+    assert.deepEqual(calls, NEVER);
   });
 });
 
@@ -1266,8 +1388,18 @@ describe('heapgap.route()', () => {
       assert.ok(Math.abs(json.rss - process.memoryUsage.rss()) < 64 * MB);
       assert.ok(json.heapUsed > MB && json.heapUsed <= json.heapTotal);
       assert.equal(json.rss, json.process.rss);
+      const parts = Object.values(json.ledger.parts).map(({ bytes }) => bytes ?? 0);
+      assert.equal(
+        parts.reduce((sum, bytes) => sum + bytes, 0),
+        json.ledger.rss,
+      );
+      assert.equal(typeof json.verdict, 'string', JSON.stringify(json.notes));
+      assert.equal(typeof json.summary, 'string');
       const inMB = await ask(port, { path: '/debug/memory?unit=MB' });
       assert.match(inMB.json.rss, /^\d+\.\d\d MB$/);
+      const inspected = await ask(port, { path: '/debug/memory/inspect' });
+      assert.equal(inspected.json.pid, process.pid);
+      assert.ok(inspected.json.mappings.count > 10);
 
       const purged = await post(port);
       assert.equal(purged.status, 200, purged.text);

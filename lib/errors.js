@@ -9,6 +9,8 @@ const ERR_HEAPGAP_CROSS_SITE = 'ERR_HEAPGAP_CROSS_SITE';
 const ERR_HEAPGAP_NOT_FOUND = 'ERR_HEAPGAP_NOT_FOUND';
 const ERR_HEAPGAP_METHOD_NOT_ALLOWED = 'ERR_HEAPGAP_METHOD_NOT_ALLOWED';
 const ERR_HEAPGAP_RATE_LIMITED = 'ERR_HEAPGAP_RATE_LIMITED';
+const ERR_HEAPGAP_BUSY = 'ERR_HEAPGAP_BUSY';
+const ERR_HEAPGAP_NO_ROOM = 'ERR_HEAPGAP_NO_ROOM';
 const ERR_HEAPGAP_INTERNAL = 'ERR_HEAPGAP_INTERNAL';
 const ERR_HEAPGAP_COULD_NOT_LOOK = 'ERR_HEAPGAP_COULD_NOT_LOOK';
 
@@ -59,7 +61,14 @@ function couldNotLook(why) {
   return Object.assign(new Error(why), { code: ERR_HEAPGAP_COULD_NOT_LOOK });
 }
 
+/** napi-rs gives a rejection one of its own codes: ours stay, another becomes an internal one. */
+function withOwnCode(error) {
+  if (String(error.code).startsWith('ERR_HEAPGAP_')) return error;
+  return Object.assign(error, { code: ERR_HEAPGAP_INTERNAL });
+}
+
 module.exports = {
+  ERR_HEAPGAP_BUSY,
   ERR_HEAPGAP_COULD_NOT_LOOK,
   ERR_HEAPGAP_CROSS_SITE,
   ERR_HEAPGAP_FORBIDDEN,
@@ -68,10 +77,12 @@ module.exports = {
   ERR_HEAPGAP_INVALID_ARG_VALUE,
   ERR_HEAPGAP_METHOD_NOT_ALLOWED,
   ERR_HEAPGAP_NOT_FOUND,
+  ERR_HEAPGAP_NO_ROOM,
   ERR_HEAPGAP_RATE_LIMITED,
   ERR_HEAPGAP_UNAUTHORIZED,
   ERR_HEAPGAP_UNKNOWN_OPTION,
   couldNotLook,
   invalidArg,
   unknownOption,
+  withOwnCode,
 };

@@ -1,5 +1,6 @@
 'use strict';
 
+const { withOwnCode } = require('./errors.js');
 const { heapPhysical, readMemoryUsage } = require('./isolate.js');
 const { addon, allocator, why } = require('./native.js');
 const table = require('./table.js');
@@ -26,9 +27,7 @@ async function purgeOnce() {
       stats: { before: statsOf(before), after: statsOf(after) },
     };
   } catch (error) {
-    // napi-rs gives a rejection one of its own codes.
-    if (!String(error.code).startsWith('ERR_HEAPGAP_')) error.code = 'ERR_HEAPGAP_INTERNAL';
-    throw error;
+    throw withOwnCode(error);
   }
 }
 

@@ -4,13 +4,21 @@ import http from 'node:http';
 import {
   type AllocatorName,
   allocator,
+  type Diagnosis,
+  type DiagnosisCode,
+  diagnose,
   doctor,
   type Finding,
+  type Inspection,
+  inspect,
+  type LedgerPartName,
   type PurgeReport,
   purge,
   route,
   snapshot,
   stats,
+  type Watch,
+  watch,
 } from 'heapgap';
 
 const name: AllocatorName = allocator().name;
@@ -51,13 +59,36 @@ await doctor({ pid: 4711, timeoutMs: undefined });
 // @ts-expect-error: a command is its words.
 await doctor({ command: 'node server.js' });
 
+const window: Watch = watch({ intervalMs: 1000, capacity: undefined });
+window.sample();
+// @ts-expect-error: counted by the watch.
+window.length = 5;
+const { verdict, findings: causes, experiment }: Diagnosis = await diagnose({ window });
+const code: DiagnosisCode = verdict;
+const leaked: number = causes.find((cause) => cause.code === 'native-live')?.bytes ?? 0;
+// @ts-expect-error: there only where one was made.
+const garbage: number | null = experiment.garbage;
+await diagnose({ experiment: true });
+// @ts-expect-error: a watch, not its length.
+await diagnose({ window: window.length });
+window.stop();
+
+const whole: Inspection = await inspect();
+const parts: [LedgerPartName, number | null][] = [['dirty', whole.ledger.parts.dirty.bytes]];
+const wasted: number | null = whole.sizeClasses?.[0]?.waste ?? null;
+route({ heapSnapshot: process.env.NODE_ENV !== 'production' });
+
 export {
   before,
   capable,
   careless,
+  code,
+  garbage,
   headroom,
   healthy,
+  leaked,
   lines,
+  parts,
   proven,
   reasons,
   released,
@@ -66,4 +97,5 @@ export {
   spaces,
   stalled,
   total,
+  wasted,
 };

@@ -53,6 +53,9 @@ const entriesOf = ({ LD_PRELOAD }) => LD_PRELOAD.split(/[\s:]+/).filter(Boolean)
 /** By their names, as far as the linker finds them by a path. */
 const ALLOCATOR = /(je|mi|tc|rp|sn)malloc[^/]*$|\/lib(asan|hoard)[^/]*$/;
 
+/** By the file's name alone: the linker finds such an entry in its own folders. */
+const FILE = /(?:^|\/)lib(jemalloc|mimalloc|tcmalloc|rpmalloc|snmalloc|asan|hoard)[^/]*$/;
+
 /** Two allocators in LD_PRELOAD; one that is linked in, or loaded later, is doctor's to find. */
 function twoAllocators(environment, live) {
   const named = entriesOf(environment).filter((entry) => ALLOCATOR.test(entry));
@@ -116,6 +119,23 @@ function look(addon, live) {
   }
 }
 
+/** What heapgap can tell live; of another allocator it could not say that it is not. */
+const TELLABLE = ['jemalloc', 'mimalloc', 'tcmalloc', 'asan'];
+
+/**
+ * The allocator that the environment promises, and what promises it; `null` where nothing does. The
+ * first of LD_PRELOAD would serve; MALLOC_CONF is written for jemalloc.
+ */
+function promisedAllocator(environment = environmentAtStart()) {
+  const entry = entriesOf(environment).find((each) => FILE.test(each));
+  if (entry !== undefined) {
+    const name = FILE.exec(entry)[1];
+    return TELLABLE.includes(name) ? { name, source: `LD_PRELOAD names ${entry}` } : null;
+  }
+  if (environment.MALLOC_CONF === '') return null;
+  return { name: 'jemalloc', source: `MALLOC_CONF is ${environment.MALLOC_CONF}` };
+}
+
 let found;
 
 /** One sentence for each finding. Looked for once: neither the environment nor the allocator changes. */
@@ -124,4 +144,4 @@ function quickFindings(addon, live) {
   return found;
 }
 
-module.exports = { quickFindings };
+module.exports = { promisedAllocator, quickFindings };

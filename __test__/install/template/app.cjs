@@ -2,9 +2,19 @@
 // Every public name, taken as CommonJS takes it.
 
 const assert = require('node:assert');
-const { allocator, doctor, purge, route, snapshot, stats } = require('heapgap');
+const {
+  allocator,
+  diagnose,
+  doctor,
+  inspect,
+  purge,
+  route,
+  snapshot,
+  stats,
+  watch,
+} = require('heapgap');
 
-const taken = { allocator, doctor, purge, route, snapshot, stats };
+const taken = { allocator, diagnose, doctor, inspect, purge, route, snapshot, stats, watch };
 assert.deepStrictEqual(Object.keys(taken).sort(), Object.keys(require('heapgap')).sort());
 for (const [name, value] of Object.entries(taken)) assert.equal(typeof value, 'function', name);
 assert.equal(allocator().capabilities.stats, true, allocator().evidence.join('; '));

@@ -1,9 +1,19 @@
 // Every public name, imported by name: Node.js has to find them in a CommonJS file.
 
 import assert from 'node:assert';
-import heapgap, { allocator, doctor, purge, route, snapshot, stats } from 'heapgap';
+import heapgap, {
+  allocator,
+  diagnose,
+  doctor,
+  inspect,
+  purge,
+  route,
+  snapshot,
+  stats,
+  watch,
+} from 'heapgap';
 
-const taken = { allocator, doctor, purge, route, snapshot, stats };
+const taken = { allocator, diagnose, doctor, inspect, purge, route, snapshot, stats, watch };
 assert.deepStrictEqual(Object.keys(taken).sort(), Object.keys(heapgap).sort());
 for (const [name, value] of Object.entries(taken)) assert.equal(typeof value, 'function', name);
 assert.equal(allocator().capabilities.stats, true, allocator().evidence.join('; '));
@@ -11,3 +21,11 @@ assert.ok(stats().allocated > 0);
 
 const { processes } = await doctor();
 assert.equal(processes[0].allocator.name, allocator().name);
+
+const watching = watch({ intervalMs: 1000 });
+const { verdict, window } = await diagnose();
+watching.stop();
+assert.equal(typeof verdict, 'string');
+assert.equal(window.samples, 1);
+const { ledger } = await inspect();
+assert.ok(ledger.parts.code.bytes > 0);

@@ -3,8 +3,18 @@
 import assert = require('node:assert');
 import heapgap = require('heapgap');
 
-const { allocator, doctor, purge, route, snapshot, stats } = heapgap;
-const taken: typeof heapgap = { allocator, doctor, purge, route, snapshot, stats };
+const { allocator, diagnose, doctor, inspect, purge, route, snapshot, stats, watch } = heapgap;
+const taken: typeof heapgap = {
+  allocator,
+  diagnose,
+  doctor,
+  inspect,
+  purge,
+  route,
+  snapshot,
+  stats,
+  watch,
+};
 
 const figures: heapgap.Snapshot = taken.snapshot();
 const name: heapgap.AllocatorName = taken.allocator().name;

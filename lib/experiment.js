@@ -1,0 +1,116 @@
+'use strict';
+// The experiment of diagnose(): collects garbage, purges, and measures what each gave back.
+
+const { setImmediate: turn, setTimeout: pause } = require('node:timers/promises');
+const v8 = require('node:v8');
+const vm = require('node:vm');
+
+/**
+ * V8's garbage collection. A context of its own has the function that the flag brings, so that
+ * `globalThis.gc` stays as it is.
+ */
+function exposedGc() {
+  const exposed = typeof globalThis.gc === 'function';
+  if (!exposed) v8.setFlagsFromString('--expose-gc');
+  try {
+    return vm.runInNewContext('gc');
+  } finally {
+    if (!exposed) v8.setFlagsFromString('--no-expose-gc');
+  }
+}
+
+const SETTLE_STEP_MS = 10;
+const SETTLE_STEPS = 50;
+
+/** V8 frees the memory of dead Buffers, and the heap's empty pages, on threads of its own. */
+async function settle() {
+  const held = () => {
+    const { total_heap_size: heap, external_memory: external } = v8.getHeapStatistics();
+    return heap + external;
+  };
+  let before = held();
+  for (let step = 0; step < SETTLE_STEPS; step++) {
+    await pause(SETTLE_STEP_MS);
+    const now = held();
+    if (now >= before) return;
+    before = now;
+  }
+}
+
+/** Twice: what the finalizers of the first let go, the second frees. They run in a turn of their own. */
+async function collect(gc) {
+  gc();
+  await turn();
+  gc();
+  await turn();
+  await settle();
+}
+
+const sum = (...figures) =>
+  figures.some((figure) => typeof figure !== 'number') ? null : figures.reduce((a, b) => a + b, 0);
+
+const minus = (a, b) => (typeof a === 'number' && typeof b === 'number' ? a - b : null);
+
+function stepOf(step, { process: memory, v8: heap, allocator }, durationMs) {
+  return {
+    step,
+    rss: memory.rss,
+    heapUsed: heap.heapUsed,
+    arrayBuffers: heap.arrayBuffers,
+    allocated: allocator.allocated,
+    pinned: allocator.pinned,
+    durationMs,
+  };
+}
+
+const bytesOf = ({ ledger }, part) => ledger.parts[part].bytes;
+
+/** Not less than nothing: where the process grew meanwhile, that hides what was freed. */
+function garbageOf(before, after) {
+  const freed = minus(
+    sum(before.heapUsed, before.arrayBuffers),
+    sum(after.heapUsed, after.arrayBuffers),
+  );
+  return freed === null ? null : Math.max(0, freed);
+}
+
+/**
+ * Makes the experiment from `inspect()` and `purge()`. It answers `{ inspection, experiment }`: the
+ * state as it was found, and what was found out.
+ */
+function createExperiment({ inspect, purge }) {
+  const timed = async (work) => {
+    const started = performance.now();
+    await work();
+    const durationMs = performance.now() - started;
+    return { inspection: await inspect(), durationMs };
+  };
+
+  return async function experiment() {
+    // Its context takes memory: before the first measurement.
+    const gc = exposedGc();
+    const start = await timed(() => {});
+    const collected = await timed(() => collect(gc));
+    const purged = await timed(purge);
+
+    const first = stepOf('start', start.inspection, start.durationMs);
+    const second = stepOf('gc', collected.inspection, collected.durationMs);
+    const third = stepOf('purge', purged.inspection, purged.durationMs);
+    const muzzy = bytesOf(collected.inspection, 'muzzy');
+    const dirty = bytesOf(collected.inspection, 'dirty');
+    return {
+      inspection: start.inspection,
+      experiment: {
+        steps: [first, second, third],
+        garbage: garbageOf(first, second),
+        // On glibc nothing is muzzy, and that is `null`; without `dirty` nothing can be predicted.
+        predicted: dirty === null ? null : dirty + (muzzy ?? 0),
+        released: minus(second.rss, third.rss),
+        pinned: third.pinned,
+        live: sum(third.heapUsed, third.allocated),
+      },
+    };
+  };
+}
+
+module.exports = { createExperiment };
