@@ -42,7 +42,8 @@ mod tests {
         assert!(is_in(segments_address()));
         assert!(is_in(&raw const VARIABLE as u64));
         assert!(is_in(&raw const ZEROES as u64 + 99_999));
-        assert!(!is_in(Box::into_raw(Box::new(0)) as u64));
+        let allocated = Box::new(0);
+        assert!(!is_in(&raw const *allocated as u64));
         // libc is another object.
         assert!(is_in(libc::getenv as *const () as u64));
     }

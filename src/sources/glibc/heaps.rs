@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use super::pages::Pages;
-use super::walk::{self, Heap, Tally};
+use super::walk::{self, Heap, Memory, Scratch, Tally};
 use crate::sources::detail::{Arena, ClassKind, SizeClass};
 use crate::sources::pagemap::Pagemap;
 use crate::sources::process::page_size;
@@ -76,26 +76,6 @@ const STATE_END: u64 = 2104;
 /// How often a heap is walked from its start before it is given up.
 const ATTEMPTS: u32 = 3;
 
-/// What is asked of the machine; tests put their own in its place.
-trait Memory {
-    /// Copies memory, as `own_memory::read`.
-    fn read(&self, address: u64, into: &mut [u8]) -> usize;
-    /// Which pages are in memory.
-    fn pages(&self, range: Range<u64>) -> Result<Pages, Absent>;
-    /// Where the main heap ends now, if that is known.
-    fn brk(&self) -> Option<u64>;
-
-    /// Some words at once; `None` where they cannot be read.
-    fn words<const N: usize>(&self, address: u64) -> Option<[u64; N]>
-    where
-        Self: Sized,
-    {
-        let mut bytes = [[0; 8]; N];
-        let copied = self.read(address, bytes.as_flattened_mut());
-        (copied == N * 8).then(|| bytes.map(u64::from_ne_bytes))
-    }
-}
-
 /// This process.
 struct Own(RefCell<Pagemap>);
 
@@ -104,10 +84,8 @@ impl Memory for Own {
         own_memory::read(address, into)
     }
 
-    fn pages(&self, range: Range<u64>) -> Result<Pages, Absent> {
-        let mut present = Vec::new();
-        self.0.borrow_mut().each(range.clone(), |_, is_present| present.push(is_present))?;
-        Ok(Pages::new(range.start, page_size(), present))
+    fn pages(&self, range: Range<u64>, each: &mut dyn FnMut(u64, bool)) -> Result<(), Absent> {
+        self.0.borrow_mut().each(range, each)
     }
 
     fn brk(&self) -> Option<u64> {
@@ -126,6 +104,13 @@ pub fn read(regions: &[Region]) -> Result<Heaps, Absent> {
         return Err(Absent::Because("the kernel refuses process_vm_readv on the process itself"));
     }
     find(&memory, regions, links_are_mangled())
+}
+
+/// Some words at once; `None` where they cannot be read.
+fn words<const N: usize>(memory: &dyn Memory, address: u64) -> Option<[u64; N]> {
+    let mut bytes = [[0; 8]; N];
+    let copied = memory.read(address, bytes.as_flattened_mut());
+    (copied == N * 8).then(|| bytes.map(u64::from_ne_bytes))
 }
 
 /// Whether this glibc mangles the links in fastbins; see `walk`.
@@ -185,7 +170,7 @@ impl Outcome {
     }
 }
 
-fn find(memory: &impl Memory, regions: &[Region], mangled: bool) -> Result<Heaps, Absent> {
+fn find(memory: &dyn Memory, regions: &[Region], mangled: bool) -> Result<Heaps, Absent> {
     let mut heaps = Heaps { complete: true, ..Heaps::default() };
     let mut found = Vec::new();
     let mut scanned = 0;
@@ -252,7 +237,7 @@ fn size_class(class: &walk::Class) -> SizeClass {
 /// Goes through a region: threads' heaps, blocks that are mappings of their own, and what is neither.
 /// The kernel merges neighbours into one mapping.
 fn scan(
-    memory: &impl Memory,
+    memory: &dyn Memory,
     region: Range<u64>,
     heaps: &mut Heaps,
     found: &mut Vec<ThreadHeap>,
@@ -260,13 +245,13 @@ fn scan(
     if region.is_empty() {
         return Ok(());
     }
-    let pages = memory.pages(region.clone())?;
+    let pages = Pages::read(memory, region.clone())?;
     let mut at = region.start;
     while at < region.end {
         let mut next = (at + pages.page_size()).min(region.end);
         // Reading a page that is not there would bring it back from swap, or make one.
         if pages.has(at) {
-            let words = memory.words(at).unwrap_or_default();
+            let words = words(memory, at).unwrap_or_default();
             if let Some(heap) = thread_heap(at, words) {
                 next = (at + heap.size).min(region.end);
                 found.push(heap);
@@ -307,11 +292,7 @@ fn thread_heap(at: u64, [arena, previous, size, mprotected]: [u64; 4]) -> Option
 }
 
 /// Puts heaps to their arenas, in glibc's order. What belongs to none was no heap after all.
-fn group(
-    memory: &impl Memory,
-    found: Vec<ThreadHeap>,
-    heaps: &mut Heaps,
-) -> Result<Vec<ThreadArena>, Absent> {
+fn group(memory: &dyn Memory, found: Vec<ThreadHeap>, heaps: &mut Heaps) -> Result<Vec<ThreadArena>, Absent> {
     let mut arenas: Vec<ThreadArena> = Vec::new();
     for first in found.iter().filter(|heap| heap.start == heap.arena - heap.arena % HEAP_MAX) {
         let own: Vec<_> = found.iter().filter(|heap| heap.arena == first.arena).copied().collect();
@@ -322,7 +303,7 @@ fn group(
     }
     for stray in found.iter().filter(|heap| !arenas.iter().any(|arena| arena.at == heap.arena)) {
         let range = stray.start..stray.start + stray.size;
-        heaps.other_resident += memory.pages(range.clone())?.resident(range);
+        heaps.other_resident += Pages::read(memory, range.clone())?.resident(range);
     }
     Ok(in_order(arenas))
 }
@@ -343,55 +324,55 @@ fn in_order(mut arenas: Vec<ThreadArena>) -> Vec<ThreadArena> {
 }
 
 /// The `malloc_state` at `at`, if one of the known layouts has a top chunk there that `holds` knows.
-fn state(memory: &impl Memory, at: u64, holds: impl Fn(u64) -> bool) -> Option<State> {
+fn state(memory: &dyn Memory, at: u64, holds: impl Fn(u64) -> bool) -> Option<State> {
     TOP.into_iter().find_map(|top| {
         let base = at.checked_add(top)?;
-        let [top] = memory.words(base)?;
+        let [top] = words(memory, base)?;
         if !top.is_multiple_of(walk::ALIGNMENT) || !holds(top) {
             return None;
         }
-        let [next] = memory.words(base + NEXT_ARENA)?;
-        let [threads] = memory.words(base + ATTACHED_THREADS)?;
+        let [next] = words(memory, base + NEXT_ARENA)?;
+        let [threads] = words(memory, base + ATTACHED_THREADS)?;
         Some(State { next, threads, end: base + STATE_END })
     })
 }
 
 /// The main arena's state is in the library; the last of the others names it.
-fn main_state(memory: &impl Memory, arenas: &[ThreadArena], main: Range<u64>) -> Option<State> {
+fn main_state(memory: &dyn Memory, arenas: &[ThreadArena], main: Range<u64>) -> Option<State> {
     state(memory, arenas.last()?.state.next, |top| main.contains(&top))
 }
 
 /// Walks a heap, again from its start where it does not make sense, because it may have grown or shrunk.
-fn attempt(memory: &impl Memory, heap: impl Fn() -> Option<Heap>) -> Result<Outcome, Absent> {
+fn attempt(memory: &dyn Memory, heap: impl Fn() -> Option<Heap>) -> Result<Outcome, Absent> {
     let mut outcome = Outcome::default();
+    let mut scratch = Scratch::new();
     for _ in 0..ATTEMPTS {
         let Some(heap) = heap() else { break };
         // The pages before the first chunk hold what the heap and the arena know of themselves.
         let start = heap.chunks.start - heap.chunks.start % page_size();
         let range = start..heap.chunks.end;
-        let pages = memory.pages(range.clone())?;
+        let mut pages = Pages::read(memory, range.clone())?;
         outcome =
             Outcome { tally: None, resident: pages.resident(range.clone()), mapped: range.end - range.start };
-        let read = |address: u64, into: &mut [u8]| memory.read(address, into);
-        if let Ok(tally) = walk::walk(&read, &pages, &heap) {
+        if let Ok(tally) = walk::walk(memory, &mut pages, &mut scratch, &heap) {
             return Ok(Outcome { tally: Some(tally), ..outcome });
         }
     }
     Ok(outcome)
 }
 
-fn walk_main(memory: &impl Memory, region: Range<u64>, mangled: bool) -> Result<Outcome, Absent> {
+fn walk_main(memory: &dyn Memory, region: Range<u64>, mangled: bool) -> Result<Outcome, Absent> {
     attempt(memory, || {
         let end = memory.brk().unwrap_or(region.end);
         (end > region.start).then(|| Heap { chunks: region.start..end, main: true, mangled })
     })
 }
 
-fn walk_arena(memory: &impl Memory, arena: &ThreadArena, mangled: bool) -> Result<Outcome, Absent> {
+fn walk_arena(memory: &dyn Memory, arena: &ThreadArena, mangled: bool) -> Result<Outcome, Absent> {
     let mut all = Outcome { tally: Some(Tally::default()), ..Outcome::default() };
     for heap in &arena.heaps {
         let outcome = attempt(memory, || {
-            let heap = thread_heap(heap.start, memory.words(heap.start)?)?;
+            let heap = thread_heap(heap.start, words(memory, heap.start)?)?;
             // The first heap of an arena has the arena's own state in it.
             let is_first = heap.arena == arena.at && (heap.start..heap.start + heap.size).contains(&arena.at);
             let before = if is_first { arena.state.end } else { heap.start + arena.at % HEAP_MAX };

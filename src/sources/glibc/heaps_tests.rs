@@ -132,13 +132,13 @@ fn trim_as_predicted() {
     println!("predicted {} released {released} pinned {} → {}", before.dirty, before.pinned, after.pinned);
     assert!(before.complete && after.complete);
     assert!(before.dirty.abs_diff(released) <= (released / 10).max(256 << 10), "{before:#?} {after:#?}");
-    assert!(after.dirty <= 64 << 10, "a trim leaves nothing to trim: {after:#?}");
+    assert!(after.dirty <= 1 << 20, "what reading leaves behind itself: {after:#?}");
 }
 
 #[test]
 #[ignore = "run by predicts_what_a_trim_gives_back"]
 fn child_trim_holes() {
-    let mut blocks = Blocks::allocate((0..4000).map(|index| 5_000 + index % 30_000));
+    let mut blocks = Blocks::allocate((0..4000).map(|index| 5_000 + index * 7 % 30_000));
     blocks.free(|index| index % 2 == 0);
     assert!(now().dirty > 10 << 20);
     trim_as_predicted();

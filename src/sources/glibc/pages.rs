@@ -2,6 +2,10 @@
 
 use std::ops::Range;
 
+use super::walk::Memory;
+use crate::sources::Absent;
+use crate::sources::process::page_size;
+
 /// The pages of one range.
 #[derive(Debug)]
 pub struct Pages {
@@ -11,9 +15,25 @@ pub struct Pages {
 }
 
 impl Pages {
-    /// `present` says it of the pages from `start` on, of `size` bytes each.
-    pub fn new(start: u64, size: u64, present: Vec<bool>) -> Self {
-        Self { start, size, present }
+    /// Those of `range`, as they are now.
+    pub fn read(memory: &dyn Memory, range: Range<u64>) -> Result<Self, Absent> {
+        let size = page_size();
+        let start = range.start / size * size;
+        // Allocated first: where it is allocated from may be what is looked at.
+        let present = vec![false; (range.end.saturating_sub(start)).div_ceil(size) as usize];
+        let mut pages = Self { start, size, present };
+        pages.update(memory, range)?;
+        Ok(pages)
+    }
+
+    /// Reads those of `range`, which is part of the whole, anew.
+    pub fn update(&mut self, memory: &dyn Memory, range: Range<u64>) -> Result<(), Absent> {
+        let first = (range.start.saturating_sub(self.start)) / self.size;
+        memory.pages(range, &mut |index, is_present| {
+            if let Some(page) = self.present.get_mut((first + index) as usize) {
+                *page = is_present;
+            }
+        })
     }
 
     /// Bytes in one.

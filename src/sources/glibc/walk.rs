@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use super::pages::Pages;
+use crate::sources::Absent;
 
 const PREV_INUSE: u64 = 1;
 /// The chunk is a mapping of its own.
@@ -41,8 +42,31 @@ const BACK: [usize; 5] = [0, 1, 3, 7, 15];
 /// Failures in all, so that the walk ends whatever happens to the heap meanwhile.
 const FAILURES: u32 = 64;
 
-/// Copies memory at an address, as `own_memory::read`.
-pub type Read<'a> = &'a dyn Fn(u64, &mut [u8]) -> usize;
+/// What a walk needs of the machine; tests put their own in its place.
+pub trait Memory {
+    /// Copies memory, as `own_memory::read`.
+    fn read(&self, address: u64, into: &mut [u8]) -> usize;
+
+    /// Says which pages are in memory, as `Pagemap::each`.
+    fn pages(&self, range: Range<u64>, each: &mut dyn FnMut(u64, bool)) -> Result<(), Absent>;
+
+    /// Where the heap that `brk` grows ends now, if that is known.
+    fn brk(&self) -> Option<u64>;
+}
+
+/// What a walk needs for itself. It is allocated beforehand, because what is allocated while walking changes
+/// the heap that is walked.
+pub struct Scratch {
+    buffer: Vec<u8>,
+    recent: VecDeque<(Position, Tally)>,
+}
+
+impl Scratch {
+    /// Allocates all of it.
+    pub fn new() -> Self {
+        Self { buffer: Vec::with_capacity(PIECE as usize), recent: VecDeque::with_capacity(KEPT + 1) }
+    }
+}
 
 /// One heap.
 #[derive(Clone, Debug)]
@@ -193,11 +217,17 @@ enum Step {
     End,
 }
 
-/// Walks all of `heap`.
-pub fn walk(read: Read, pages: &Pages, heap: &Heap) -> Result<Tally, Inconsistent> {
-    let mut walker = Walker { heap, pages, piece: Piece { start: 0, buffer: Vec::new(), read } };
+/// Walks all of `heap`, whose `pages` were read after `scratch` was made.
+pub fn walk(
+    memory: &dyn Memory,
+    pages: &mut Pages,
+    scratch: &mut Scratch,
+    heap: &Heap,
+) -> Result<Tally, Inconsistent> {
+    let Scratch { buffer, recent } = scratch;
+    recent.clear();
+    let mut walker = Walker { heap, memory, pages, piece: Piece { start: 0, buffer } };
     let mut done = Tally::default();
-    let mut recent: VecDeque<(Position, Tally)> = VecDeque::new();
     let mut position = Position { at: heap.chunks.start, last: None, run: None };
     let (mut failures, mut in_a_row, mut furthest) = (0, 0, position.at);
     loop {
@@ -238,22 +268,22 @@ pub fn walk(read: Read, pages: &Pages, heap: &Heap) -> Result<Tally, Inconsisten
 
 struct Walker<'a> {
     heap: &'a Heap,
-    pages: &'a Pages,
+    memory: &'a dyn Memory,
+    pages: &'a mut Pages,
     piece: Piece<'a>,
 }
 
 /// The memory that was copied last.
 struct Piece<'a> {
     start: u64,
-    buffer: Vec<u8>,
-    read: Read<'a>,
+    buffer: &'a mut Vec<u8>,
 }
 
 impl Piece<'_> {
-    fn load(&mut self, range: Range<u64>) {
+    fn load(&mut self, memory: &dyn Memory, range: Range<u64>) {
         self.start = range.start;
-        self.buffer.resize(usize::try_from(range.end - range.start).unwrap_or(0), 0);
-        let copied = (self.read)(range.start, &mut self.buffer);
+        self.buffer.resize((range.end - range.start).min(PIECE) as usize, 0);
+        let copied = memory.read(range.start, self.buffer);
         self.buffer.truncate(copied);
     }
 
@@ -271,7 +301,10 @@ impl Walker<'_> {
         let end = self.heap.chunks.end;
         let limit = end.min(position.at.saturating_add(PIECE));
         // Reading a page that is not there would bring it back from swap, or make one.
-        self.piece.load(position.at..self.pages.resident_until(position.at, limit));
+        if !self.pages.has(position.at) {
+            self.pages.update(self.memory, position.at..limit).map_err(|_| Inconsistent)?;
+        }
+        self.piece.load(self.memory, position.at..self.pages.resident_until(position.at, limit));
         let first = position.at;
         while let (Some(before), Some(head)) =
             (self.piece.word(position.at), self.piece.word(position.at.wrapping_add(8)))
