@@ -73,6 +73,14 @@ impl Process {
         self
     }
 
+    /// RSS is so many MB: the rest is code.
+    pub fn rss_of(self, mb: f64) -> Self {
+        let code = self.case["inspection"]["ledger"]["parts"]["code"]["bytes"].as_f64().unwrap_or(0.0) / MB;
+        let rest = mb - (self.rss() - code);
+        assert!(rest >= 0.0, "{rest}");
+        self.part("code", rest)
+    }
+
     /// The part cannot be told from what the allocator keeps.
     pub fn bound(mut self, name: &str) -> Self {
         self.case["inspection"]["ledger"]["parts"][name]["accuracy"] = json!("bound");
@@ -176,6 +184,10 @@ impl Process {
         self.with(window).verdict
     }
 
+    pub fn finds(&self, code: Code) -> bool {
+        self.codes().contains(&code)
+    }
+
     pub fn codes(&self) -> Vec<Code> {
         codes(&self.diagnose())
     }
@@ -206,4 +218,13 @@ pub fn window(
         flat.extend(row);
     }
     flat
+}
+
+/// The code is found where the part has so many MB and that share of RSS, and not where it has less of either.
+pub fn found_from(process: &Process, part: &str, code: Code, least: f64, share: f64) {
+    let at = |mb: f64, rss: f64| process.clone().part(part, mb).rss_of(rss).finds(code);
+    assert!(at(least, least / share * 0.99), "{least} MB");
+    assert!(!at(least * 0.99, least / share * 0.9), "less than {least} MB");
+    assert!(at(least * 4.0, least * 4.0 / share * 0.99), "{share} of RSS");
+    assert!(!at(least * 4.0, least * 4.0 / share * 1.01), "less than {share} of RSS");
 }

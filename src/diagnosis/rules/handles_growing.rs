@@ -122,3 +122,51 @@ fn advise(view: &View, finding: Finding, types: &str) -> Finding {
         .act("See what they are: `ls -l /proc/<pid>/fd` shows files and sockets, and two heap snapshots some minutes apart show the objects and who holds them.")
         .act("Close in `finally`, or use `stream.pipeline()`, which closes all streams when one of them fails.")
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::diagnosis::finding::{Code, Severity};
+    use crate::diagnosis::testing::{Process, codes, window};
+    use crate::diagnosis::window::Column;
+
+    #[test]
+    fn fifty_more_and_half_as_many_again() {
+        for column in [Column::Resources, Column::Fds] {
+            let grows = |start: f64, end: f64| {
+                let samples = window(48, 60.0, None, &[(column, &|at| start + (end - start) * at)]);
+                codes(&Process::on("glibc").with(&samples)).contains(&Code::HandlesGrowing)
+            };
+            assert!(grows(20.0, 75.0) && !grows(20.0, 65.0));
+            assert!(grows(200.0, 310.0) && !grows(200.0, 295.0));
+        }
+    }
+
+    #[test]
+    fn a_pool_that_fills_is_none() {
+        let samples = window(60, 60.0, None, &[(Column::Fds, &|at| 20.0 + (at * 2.0).min(1.0) * 500.0)]);
+        assert_eq!(codes(&Process::on("glibc").with(&samples)), []);
+    }
+
+    #[test]
+    fn eight_tenths_of_the_descriptors_are_critical() {
+        let with = |open: f64| {
+            let process = Process::on("glibc").inspects("process", json!({ "fds": open }));
+            process.fact("fdLimit", json!(1000.0)).diagnose().findings.first().map(|finding| finding.severity)
+        };
+        assert_eq!(with(800.0), Some(Severity::Critical));
+        assert_eq!(with(799.0), None);
+    }
+
+    #[test]
+    fn descriptors_that_run_out_soon_are_critical() {
+        let samples = window(60, 60.0, None, &[(Column::Fds, &|at| 20.0 + 300.0 * at)]);
+        let with = |limit: f64| {
+            let process = Process::on("glibc").inspects("process", json!({ "fds": 320.0 }));
+            process.fact("fdLimit", json!(limit)).with(&samples).findings[0].severity
+        };
+        assert_eq!(with(1024.0), Severity::Critical);
+        assert_eq!(with(1_048_576.0), Severity::Warning);
+    }
+}

@@ -62,3 +62,43 @@ fn unattributed(view: &View) -> Option<Finding> {
         .act("Look at the largest mappings, `(await inspect()).mappings.largest`: an addon that maps memory of its own, a runtime inside the process, or a JIT.")
         .act("Try `diagnose({ experiment: true })`: what a purge returns was the allocator's."))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::diagnosis::finding::Code;
+    use crate::diagnosis::testing::{Process, found_from, window};
+    use crate::diagnosis::window::Column;
+    use crate::diagnosis::words::MB;
+
+    #[test]
+    fn from_64_mb_and_a_quarter_of_rss_unattributed() {
+        found_from(&Process::on("glibc"), "unattributed", Code::InsufficientData, 64.0, 0.25);
+    }
+
+    #[test]
+    fn an_allocator_that_tells_a_bound_alone() {
+        let with = |mb| {
+            Process::on("unknown").part("native", mb).bound("native").part("unattributed", 0.0).rss_of(200.0)
+        };
+        assert!(with(64.0).finds(Code::InsufficientData));
+        assert!(!with(59.0).finds(Code::InsufficientData));
+        let samples = window(
+            60,
+            60.0,
+            None,
+            &[
+                (Column::Anon, &|at| (60.0 + 80.0 * at) * MB),
+                (Column::HeapPhysical, &|_| 20.0 * MB),
+                (Column::ArrayBuffers, &|_| MB),
+            ],
+        );
+        let summary = with(90.0).with(&samples).summary;
+        assert!(summary.contains("it grows by"), "{summary}");
+    }
+
+    #[test]
+    fn another_cause_comes_first() {
+        let process = Process::on("unknown").part("native", 100.0).bound("native").part("buffers", 90.0);
+        assert_eq!(process.codes(), [Code::ExternalBuffers, Code::InsufficientData]);
+    }
+}

@@ -29,3 +29,14 @@ pub fn judge(view: &View) -> Option<Finding> {
         .act("If the mapping is not wanted: databases (LMDB, SQLite's `PRAGMA mmap_size`), search indexes and models have a setting for how much they map.");
     Some(finding)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::diagnosis::finding::Code;
+    use crate::diagnosis::testing::{Process, found_from};
+
+    #[test]
+    fn from_64_mb_and_a_quarter_of_rss() {
+        found_from(&Process::on("mimalloc"), "mappedFiles", Code::MappedFiles, 64.0, 0.25);
+    }
+}

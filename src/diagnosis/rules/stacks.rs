@@ -55,3 +55,14 @@ fn names(view: &View) -> String {
         .collect::<Vec<_>>()
         .join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::diagnosis::finding::Code;
+    use crate::diagnosis::testing::{Process, found_from};
+
+    #[test]
+    fn from_32_mb_and_15_percent_of_rss() {
+        found_from(&Process::on("glibc"), "stacks", Code::Stacks, 32.0, 0.15);
+    }
+}
