@@ -17,7 +17,7 @@ fn growing(view: &View) -> Option<Finding> {
     let left = growth.seconds_left(view.room());
     let summary = format!(
         "Buffers that garbage collections leave grow by {}{}.",
-        grew(&growth),
+        grew(view, &growth),
         until_limit(left, "the container's limit")
     );
     let finding =

@@ -30,7 +30,7 @@ fn growing(view: &View) -> Option<Finding> {
     };
     let summary = format!(
         "What V8's heap keeps after garbage collections grows by {}{}.",
-        grew(&growth),
+        grew(view, &growth),
         until_limit(left, limit)
     );
     let finding = Finding::new(Code::JsHeap, urgency(left), view.heap_in_use(), summary).at(Place::Growth);

@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn from_85_percent_of_the_limit() {
-        let process = Process::on("jemalloc").heap(150.0);
+        let process = Process::on("jemalloc").heap(150.0).heap_limit(200.0);
         let at = |used: f64| severity(&process.clone().limited(200.0, used + 5.0, 5.0));
         assert_eq!(at(169.0), None);
         assert_eq!(at(170.0), Some(Severity::Warning));
@@ -109,7 +109,13 @@ mod tests {
     #[test]
     fn a_purge_that_makes_room_is_to_be_tried_first() {
         let with = |dirty: f64| {
-            severity(&Process::on("glibc").heap(110.0).part("dirty", dirty).limited(200.0, 190.0, 5.0))
+            severity(
+                &Process::on("glibc")
+                    .heap(110.0)
+                    .heap_limit(200.0)
+                    .part("dirty", dirty)
+                    .limited(200.0, 190.0, 5.0),
+            )
         };
         assert!(with(25.0).is_some());
         assert!(with(26.0).is_none());
@@ -118,7 +124,9 @@ mod tests {
     #[test]
     fn what_is_in_use_has_to_be_the_most_of_it() {
         // The group's other processes use the rest.
-        let with = |heap: f64| severity(&Process::on("glibc").heap(heap).limited(200.0, 190.0, 0.0));
+        let with = |heap: f64| {
+            severity(&Process::on("glibc").heap(heap).heap_limit(200.0).limited(200.0, 190.0, 0.0))
+        };
         assert!(with(100.0).is_some());
         assert!(with(80.0).is_none());
     }

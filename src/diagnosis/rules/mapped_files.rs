@@ -19,7 +19,7 @@ pub fn judge(view: &View) -> Option<Finding> {
         format!(", {} of it {}", mapping.rss.map_or("some".to_owned(), words::bytes), mapping.name)
     });
     let summary = format!(
-        "{} is files mapped into memory{name}: the kernel drops their clean pages before it kills anyone.",
+        "Files mapped into memory are {}{name}: the kernel drops their clean pages before it kills.",
         of_rss(view, bytes)
     );
     let finding = Finding::new(Code::MappedFiles, Severity::Info, bytes, summary)

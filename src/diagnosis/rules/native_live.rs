@@ -19,7 +19,7 @@ fn growing(view: &View) -> Option<Finding> {
     let left = growth.seconds_left(view.room());
     let summary = format!(
         "Native memory in use grows by {}{}.",
-        grew(&growth),
+        grew(view, &growth),
         until_limit(left, "the container's limit")
     );
     let finding = Finding::new(Code::NativeLive, urgency(left), view.native(), summary)

@@ -43,7 +43,7 @@ pub fn judge(view: &View) -> Option<Finding> {
     } else {
         finding
     };
-    Some(advise(view, finding))
+    Some(for_good(view, finding.act("Give it back now: `await purge()`, or `POST /debug/memory/purge`.")))
 }
 
 /// What the purge took off RSS, less what the collection before it had freed and left in the allocator.
@@ -60,11 +60,10 @@ fn proven(view: &View, released: f64) -> Option<Finding> {
     let finding = Finding::new(Code::Retention, Severity::Warning, bytes, summary)
         .bytes("experiment.released", Some(released), Some(LEAST_WASTE), "RSS before and after purge()")
         .bytes("experiment.predicted", view.experiment()?.predicted, None, "the ledger before purge()");
-    Some(advise(view, finding))
+    Some(for_good(view, finding))
 }
 
-fn advise(view: &View, finding: Finding) -> Finding {
-    let finding = finding.act("Give it back now: `await purge()`, or `POST /debug/memory/purge`.");
+fn for_good(view: &View, finding: Finding) -> Finding {
     match view.case.inspection.allocator.name.as_str() {
         "jemalloc" => finding.act(format!("For good: `{DECAY_PAIRS}`, which `npx heapgap run` sets; without background threads an idle process gives nothing back.")),
         "glibc" => finding

@@ -17,7 +17,7 @@ pub fn judge(view: &View) -> Option<Finding> {
     let threads = view.case.inspection.process.threads.filter(|threads| *threads > 0.0);
     let of = threads.map_or("threads".to_owned(), |threads| words::count(threads, "thread"));
     let summary = format!(
-        "{} is the stacks of {of}: what a thread has touched once stays resident until it ends.",
+        "The stacks of {of} are {}: what a thread has touched once stays resident until it ends.",
         of_rss(view, bytes)
     );
     let mut finding = Finding::new(Code::Stacks, Severity::Warning, bytes, summary).bytes(
