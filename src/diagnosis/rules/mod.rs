@@ -53,10 +53,11 @@ fn of_rss(view: &View, bytes: f64) -> String {
 }
 
 /// How fast, from where to where, how long: what a finding of growth says after its subject.
-fn grew(growth: &Growth) -> String {
+fn grew(view: &View, growth: &Growth) -> String {
     let trend = &growth.trend;
+    let of = view.rss().map_or(String::new(), |rss| format!(", of {} RSS", words::bytes(rss)));
     format!(
-        "{}: {} to {} within {}",
+        "{}: {} to {} within {}{of}",
         words::speed(trend.slope),
         words::bytes(trend.start.max(0.0)),
         words::bytes(trend.start + trend.rise),

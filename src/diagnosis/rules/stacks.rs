@@ -17,7 +17,7 @@ pub fn judge(view: &View) -> Option<Finding> {
     let threads = view.case.inspection.process.threads.filter(|threads| *threads > 0.0);
     let of = threads.map_or("threads".to_owned(), |threads| words::count(threads, "thread"));
     let summary = format!(
-        "{} is the stacks of {of}: what a thread has touched once stays resident until it ends.",
+        "The stacks of {of} are {}: what a thread has touched once stays resident until it ends.",
         of_rss(view, bytes)
     );
     let mut finding = Finding::new(Code::Stacks, Severity::Warning, bytes, summary).bytes(
@@ -54,4 +54,15 @@ fn names(view: &View) -> String {
         .map(|(count, name)| format!("{count:.0} × {name}"))
         .collect::<Vec<_>>()
         .join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::diagnosis::finding::Code;
+    use crate::diagnosis::testing::{Process, found_from};
+
+    #[test]
+    fn from_32_mb_and_15_percent_of_rss() {
+        found_from(&Process::on("glibc"), "stacks", Code::Stacks, 32.0, 0.15);
+    }
 }

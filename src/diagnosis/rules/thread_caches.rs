@@ -30,3 +30,14 @@ pub fn judge(view: &View) -> Option<Finding> {
     };
     Some(finding.act("Start fewer threads, or end those that are idle: worker threads, `UV_THREADPOOL_SIZE`, the pools of native addons."))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::diagnosis::finding::Code;
+    use crate::diagnosis::testing::{Process, found_from};
+
+    #[test]
+    fn from_32_mb_and_a_tenth_of_rss() {
+        found_from(&Process::on("jemalloc"), "threadCaches", Code::ThreadCaches, 32.0, 0.1);
+    }
+}
