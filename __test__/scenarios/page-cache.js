@@ -13,7 +13,7 @@ scenario(module, {
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'heapgap-'));
     const file = fs.openSync(path.join(folder, 'export'), 'w+');
     fs.rmSync(folder, { recursive: true });
-    const chunk = Buffer.alloc(4 * MIB, 1);
+    const chunk = Buffer.alloc(8 * MIB, 1);
     const window = await watched(7000, () => {
       if (fs.fstatSync(file).size < 300 * MIB) fs.writeSync(file, chunk);
     });

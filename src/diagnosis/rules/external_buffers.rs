@@ -3,7 +3,7 @@
 use super::{SNAPSHOT, grew, of_rss, until_limit, urgency, watch_first, with_trend};
 use crate::diagnosis::finding::{Code, Finding, Place, Severity};
 use crate::diagnosis::growth;
-use crate::diagnosis::view::{LEAST_MASS, LEAST_MASS_SHARE, View};
+use crate::diagnosis::view::{LEAST_MASS, LEAST_MASS_SHARE, View, known};
 
 /// A process that is Buffers mostly is told so, though it does not grow: nobody plans for that.
 const MOST: f64 = 0.5;
@@ -32,19 +32,18 @@ fn mass(view: &View) -> Option<Finding> {
         return None;
     }
     let summary = format!("Buffers and ArrayBuffers are {}, outside of V8's heap.", of_rss(view, bytes));
-    let finding = Finding::new(Code::ExternalBuffers, Severity::Info, bytes, summary).bytes(
-        "ledger.buffers",
-        Some(bytes),
-        Some(LEAST_MASS),
-        &view.parts().buffers.source,
-    );
+    let parts = view.parts();
+    let finding = Finding::new(Code::ExternalBuffers, Severity::Info, bytes, summary)
+        .bytes("Buffers in use", Some(bytes), Some(LEAST_MASS), "the ledger, and garbage collections")
+        .bytes("ledger.buffers", known(&parts.buffers), None, &parts.buffers.source)
+        .bytes("ledger.external", known(&parts.external), None, &parts.external.source);
     Some(watch_first(view, advise(finding)))
 }
 
 fn advise(finding: Finding) -> Finding {
     finding
         .act(format!("Find who keeps them: take a heap snapshot ({SNAPSHOT}) and look at the retainers of the largest `system / JSArrayBufferData`."))
-        .act("Look for Buffers in a Map or an array without a bound, streams that are written faster than they are read, response bodies that nobody consumes, and small `subarray()`s, each of which keeps its whole Buffer.")
+        .act("Look for Buffers in a Map or an array without a bound, streams that are written faster than they are read, response bodies that nobody consumes, images that are kept decoded, and small `subarray()`s, each of which keeps its whole Buffer.")
         .act("No purge returns them, and neither `--max-old-space-size` nor another allocator bounds them: bound the cache, or the requests at one time.")
 }
 

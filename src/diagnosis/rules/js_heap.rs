@@ -90,7 +90,7 @@ fn mass(view: &View) -> Option<Finding> {
         Some(bytes) => bytes,
         None => return kept(view, in_rss, resident?),
     };
-    if growth::is_steady(view, growth::heap) && view.is_far_from_limits() {
+    if is_steady(view) && view.is_far_from_limits() {
         return None;
     }
     let summary = format!("JavaScript objects are {}{}.", of_rss(view, bytes), workers(view));
@@ -105,10 +105,17 @@ fn mass(view: &View) -> Option<Finding> {
     Some(advise(view, watch_first(view, finding)))
 }
 
+/// A window has this thread's heap alone: with workers' heaps of some size, all that is anonymous must not grow.
+fn is_steady(view: &View) -> bool {
+    let workers = known(&view.parts().v8_workers).unwrap_or(0.0);
+    let figure = if workers < LEAST_MASS / 2.0 { growth::heap } else { growth::anonymous };
+    growth::is_steady(view, figure)
+}
+
 /// Resident and not in use: V8 gives a heap's pages back late.
 fn kept(view: &View, used: f64, resident: f64) -> Option<Finding> {
     let bytes = view.large(resident, LEAST_HEAP, LEAST_HEAP_SHARE)?;
-    if used >= resident * HALF_USED || (growth::is_steady(view, growth::heap) && view.is_far_from_limits()) {
+    if used >= resident * HALF_USED || (is_steady(view) && view.is_far_from_limits()) {
         return None;
     }
     let summary = format!(

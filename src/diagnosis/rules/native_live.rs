@@ -50,23 +50,23 @@ fn mass(view: &View) -> Option<Finding> {
         return None;
     }
     let parts = view.parts();
-    let told = known(&parts.buffers).and(known(&parts.external)).filter(|told| *told >= LEAST_MASS / 4.0);
-    let objects = told
-        .map_or(String::new(), |told| format!(", {} of it held by JavaScript objects", words::bytes(told)));
     let pinned = if view.native_is_split() { "in use" } else { "in use, or pinned by what is" };
     let summary = format!(
-        "Native memory that is neither V8's heap nor Buffers and is {pinned} is {}{objects}.",
+        "Native memory that is neither V8's heap nor Buffers and is {pinned} is {}.",
         of_rss(view, bytes)
     );
-    let finding = Finding::new(Code::NativeLive, Severity::Info, bytes, summary)
-        .bytes("ledger.native", known(&parts.native), Some(LEAST_MASS), &parts.native.source)
-        .bytes("ledger.external", known(&parts.external), None, &parts.external.source);
+    let finding = Finding::new(Code::NativeLive, Severity::Info, bytes, summary).bytes(
+        "ledger.native",
+        known(&parts.native),
+        Some(LEAST_MASS),
+        &parts.native.source,
+    );
     Some(watch_first(view, advise(finding)))
 }
 
 fn advise(finding: Finding) -> Finding {
     finding
-        .act("Look for native objects that are never closed: zlib and crypto streams, database connections, statements and cursors, images.")
+        .act("Look for native objects that are never closed: zlib and crypto streams, database connections, statements and cursors.")
         .act("Find the addon: `process.report.getReport().sharedObjects` lists those that are loaded; bound its cache (`sharp.cache(false)`, SQLite's `PRAGMA cache_size`) or leave it out for a trial.")
         .act("Let jemalloc say which function allocates: with a build that has profiling, `MALLOC_CONF=prof:true,lg_prof_sample:19,prof_prefix:/tmp/jeprof` and `jeprof`.")
         .act("Neither a purge nor `--max-old-space-size` reduces it.")

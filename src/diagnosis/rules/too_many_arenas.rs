@@ -6,8 +6,9 @@ use crate::diagnosis::finding::{Code, Finding, Severity, Unit};
 use crate::diagnosis::view::{LEAST_WASTE, LEAST_WASTE_SHARE, View};
 use crate::diagnosis::words;
 
-/// So few are what any allocator makes for libuv's pool and V8's threads.
-const FEW: usize = 8;
+/// So few are what glibc makes of any Node.js process: the main one, four for libuv's pool, four for V8's
+/// threads, and those of a few more.
+const FEW: usize = 12;
 /// heapgap gives jemalloc two for each CPU (docs/malloc-conf.md).
 const PER_CPU: f64 = 2.0;
 /// Most of it is outside of the largest arena: else the number of arenas is not the cause.
