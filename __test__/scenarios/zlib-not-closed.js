@@ -10,7 +10,11 @@ const CHUNK = Buffer.from(
 scenario(module, {
   cause: 'deflate streams left half way, never closed',
   allocators: EVERY,
-  verdict: 'native-live',
+  verdict: {
+    // It does not say what it has handed out and what it keeps.
+    mimalloc: ['insufficient-data', 'native-live'],
+    others: 'native-live',
+  },
   async load({ watched }) {
     const streams = [];
     const window = await watched(7000, async () => {
