@@ -10,10 +10,10 @@ const PARALLEL = 40;
 
 const rows = Array.from({ length: 500 }, (_, id) => ({ id, name: `row ${id}`, value: id * 7919 }));
 
-/** Sends requests, one after the other, until told to stop. */
-async function client(url, agent, state) {
-  while (!state.stopped) {
-    const body = JSON.stringify(rows.slice(0, 1 + (state.sent++ % 500)));
+/** Sends requests, one after the other, for ever. */
+async function client(url, agent, first) {
+  for (let sent = first; ; sent++) {
+    const body = JSON.stringify(rows.slice(0, 1 + (sent % 500)));
     await new Promise((resolve, reject) => {
       const request = http.request(url, { agent, method: 'POST' }, (response) =>
         response.on('error', reject).on('end', resolve).resume(),
@@ -39,11 +39,8 @@ scenario(module, {
     await once(server, 'listening');
     const url = `http://127.0.0.1:${server.address().port}/`;
     const agent = new http.Agent({ keepAlive: true });
-    const state = { sent: 0, stopped: false };
-    const clients = Array.from({ length: PARALLEL }, () => client(url, agent, state));
-    const window = await watched(7000, () => {});
-    state.stopped = true;
-    await Promise.all(clients);
-    return { agent, server, window };
+    // They go on while diagnose() looks.
+    const clients = Array.from({ length: PARALLEL }, (_, index) => client(url, agent, index * 7));
+    return { agent, clients, server, window: await watched(7000, () => {}) };
   },
 });
