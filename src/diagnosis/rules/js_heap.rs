@@ -220,8 +220,27 @@ mod tests {
             codes(&process.with(&samples)).contains(&Code::JsHeap)
         };
         assert!(grows(Some(15)));
-        assert!(!grows(Some(20)), "three collections");
+        assert!(grows(Some(25)), "two collections that free nothing");
+        assert!(!grows(Some(40)), "one collection");
         assert!(!grows(None));
+    }
+
+    #[test]
+    fn growth_that_two_collections_free_is_garbage() {
+        // Collections at two fifths and at four fifths of the time, each of which leaves that share of what
+        // was added since the one before.
+        let grows = |kept: f64| {
+            let level = |at: f64| {
+                let collected = ((at * 59.0 + 1.0) / 24.0).floor();
+                let since = at * 59.0 + 1.0 - collected * 24.0;
+                (20.0 + 60.0 * kept * collected + 2.5 * since) * MB
+            };
+            let samples = window(60, 60.0, Some(24), &[(Column::HeapUsed, &level)]);
+            let process = Process::on("glibc").part("v8Heap", 120.0);
+            codes(&process.with(&samples)).contains(&Code::JsHeap)
+        };
+        assert!(grows(0.9) && grows(0.65));
+        assert!(!grows(0.5) && !grows(0.0));
     }
 
     #[test]

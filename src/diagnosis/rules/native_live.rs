@@ -83,7 +83,6 @@ mod tests {
     fn from_64_mb_and_three_tenths_of_rss() {
         let process = Process::on("jemalloc").part("external", 0.0);
         found_from(&process, "native", Code::NativeLive, 64.0, 0.3);
-        found_from(&process.part("native", 0.0), "external", Code::NativeLive, 64.0, 0.3);
     }
 
     #[test]
