@@ -119,12 +119,7 @@ impl Mapped {
 /// Reads and classifies all mappings. `threads` are this process's, read just before. For other threads
 /// than JavaScript's. `root` stands for `/`.
 pub fn read(root: &Path, threads: &[Thread]) -> Result<Mapped, Absent> {
-    let clues = Clues {
-        stack_pointers: threads.iter().filter_map(|thread| thread.stack_pointer).collect(),
-        stack_size: stack_size(),
-        segments: objects::segments(),
-        tmpfs: mounts::devices(root, "tmpfs").unwrap_or_default(),
-    };
+    let clues = own_clues(root, threads);
     let mut pagemap = Pagemap::open(root);
     classify(&smaps::read(root)?, &clues, |range| match &mut pagemap {
         Ok(pagemap) => pagemap.present(range),
@@ -178,6 +173,15 @@ struct Clues {
     segments: Vec<Range<u64>>,
     /// Devices of file systems that live in memory.
     tmpfs: Vec<(u32, u32)>,
+}
+
+fn own_clues(root: &Path, threads: &[Thread]) -> Clues {
+    Clues {
+        stack_pointers: threads.iter().filter_map(|thread| thread.stack_pointer).collect(),
+        stack_size: stack_size(),
+        segments: objects::segments(),
+        tmpfs: mounts::devices(root, "tmpfs").unwrap_or_default(),
+    }
 }
 
 /// `RLIMIT_STACK`, which is what glibc and libuv give a thread (pthread_create(3)), but no less than
@@ -422,6 +426,7 @@ impl<'a> Piece<'a> {
     /// The part below `end` apart, which has `resident` bytes. What is in huge pages, freed or swapped out
     /// is put down to the upper part, as far as it fits: the lower one is a stack or variables.
     fn split(self, end: u64, kind: Kind, resident: u64) -> [Self; 2] {
+        let resident = resident.min(end - self.start);
         let rss = self.rss.saturating_sub(resident).min(self.end - end);
         let [anonymous, huge, lazy_free] = [self.anonymous, self.huge, self.lazy_free].map(|it| it.min(rss));
         let lower = Self {
@@ -512,7 +517,7 @@ impl<'a> Sums<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sources::threads;
+    use crate::sources::{process, threads};
     use std::sync::mpsc;
 
     const MIB: u64 = 1 << 20;
@@ -880,5 +885,236 @@ mod tests {
         let largest = serde_json::json!([{ "kind": "v8", "name": "anonymous", "size": MIB, "rss": MIB }]);
         assert_eq!(json["largest"], largest);
         assert_eq!(json.as_object().map(|object| object.len()), Some(4), "count, kinds, largest, pss");
+    }
+
+    /// This process, as it is, and as a kernel that does not mark stacks would show it.
+    fn own() -> [Mapped; 2] {
+        let root = Path::new(ROOT);
+        let threads = threads::read(root).unwrap_or_default();
+        let clues = own_clues(root, &threads);
+        let mut pagemap = Pagemap::open(root);
+        let mut present = |range| pagemap.as_mut().map_err(|reason| *reason)?.present(range);
+        let mut mappings = smaps::read(root).unwrap_or_default();
+        let newer = classify(&mappings, &clues, &mut present);
+        for mapping in &mut mappings {
+            mapping.flags = mapping.flags.map(|flags| smaps::Flags { no_huge_page: false, ..flags });
+        }
+        let older = classify(&mappings, &clues, &mut present);
+        [newer, older].map(|mapped| {
+            let mapped = mapped.unwrap_or_default();
+            check_sums(&mapped, &mappings);
+            mapped
+        })
+    }
+
+    /// Whether a kind has about so many MiB more while `hold` holds something. Other tests take and free
+    /// memory meanwhile: one undisturbed try will do.
+    fn holds<T>(kind: Kind, expected: u64, mut hold: impl FnMut() -> T) -> bool {
+        let rss = || own().map(|mapped| (mapped.of(kind).rss / MIB) as i64);
+        (0..50).any(|_| {
+            let before = rss();
+            let held = hold();
+            let after = rss();
+            drop(held);
+            before.iter().zip(after).all(|(before, after)| (after - before).abs_diff(expected as i64) < 8)
+        })
+    }
+
+    /// A fresh mapping, written to page by page.
+    struct Mmap {
+        start: *mut libc::c_void,
+        len: usize,
+    }
+
+    impl Mmap {
+        fn new(mib: u64, flags: libc::c_int, file: Option<&std::fs::File>) -> Self {
+            use std::os::fd::AsRawFd;
+            let len = (mib * MIB) as usize;
+            let protection = libc::PROT_READ | libc::PROT_WRITE;
+            // SAFETY: the kernel chooses where; nobody else has the mapping.
+            let start = unsafe {
+                libc::mmap(
+                    std::ptr::null_mut(),
+                    len,
+                    protection,
+                    flags,
+                    file.map_or(-1, |it| it.as_raw_fd()),
+                    0,
+                )
+            };
+            assert_ne!(start, libc::MAP_FAILED);
+            Self { start, len }
+        }
+
+        fn write(self) -> Self {
+            for offset in (0..self.len).step_by(page_size() as usize) {
+                // SAFETY: inside of the mapping.
+                unsafe { self.start.byte_add(offset).cast::<u8>().write_volatile(1) };
+            }
+            self
+        }
+    }
+
+    impl Drop for Mmap {
+        fn drop(&mut self) {
+            // SAFETY: mapped in `new`, and used no more.
+            unsafe { libc::munmap(self.start, self.len) };
+        }
+    }
+
+    /// A thread that uses `mib` of its stack, and then waits: there, or back at its start. Ends when
+    /// it is dropped.
+    struct Deep(Option<(mpsc::Sender<()>, std::thread::JoinHandle<()>)>);
+
+    impl Deep {
+        fn new(stack: u64, mib: u64, waits_there: bool) -> Self {
+            let (tell, told) = mpsc::channel();
+            let (end, wait) = mpsc::channel::<()>();
+            let name = format!("deep {mib} {waits_there}");
+            let builder = std::thread::Builder::new().name(name.clone()).stack_size((stack * MIB) as usize);
+            let thread = builder.spawn(move || {
+                let wait = || {
+                    let _ = tell.send(());
+                    let _ = wait.recv();
+                };
+                let bottom = &raw const tell as u64 - mib * MIB;
+                if waits_there {
+                    descend(bottom, &wait);
+                } else {
+                    descend(bottom, &|| ());
+                    wait();
+                }
+            });
+            assert!(thread.is_ok() && told.recv().is_ok());
+            let waits = |thread: &Thread| thread.name == name && thread.stack_pointer.is_some();
+            assert!(
+                (0..100_000).any(|_| threads::read(Path::new(ROOT)).is_ok_and(|all| all.iter().any(waits)))
+            );
+            Self(thread.ok().map(|thread| (end, thread)))
+        }
+    }
+
+    impl Drop for Deep {
+        fn drop(&mut self) {
+            if let Some((end, thread)) = self.0.take() {
+                drop(end);
+                assert!(thread.join().is_ok());
+            }
+        }
+    }
+
+    /// Goes down to an address, writing to the stack on the way.
+    fn descend(to: u64, at_the_end: &dyn Fn()) {
+        let used = std::hint::black_box([1u8; 1024]);
+        if (&raw const used as u64) < to {
+            at_the_end();
+        } else {
+            descend(to, at_the_end);
+        }
+        std::hint::black_box(used);
+    }
+
+    #[test]
+    fn stacks_hold_what_threads_used_of_them() {
+        assert!(holds(Kind::Stack, 40, || Deep::new(64, 40, true)));
+        assert!(holds(Kind::Stack, 40, || Deep::new(64, 40, false)));
+    }
+
+    #[test]
+    fn allocations_are_the_allocators() {
+        let anonymous = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        assert!(holds(Kind::Allocator, 48, || vec![1u8; 48 << 20]));
+        assert!(holds(Kind::Allocator, 48, || Mmap::new(48, anonymous, None).write()));
+        let like_v8 = || {
+            let mapping = Mmap::new(48, anonymous, None).write();
+            // SAFETY: it changes nothing but what a child gets.
+            unsafe { libc::madvise(mapping.start, mapping.len, libc::MADV_DONTFORK) };
+            mapping
+        };
+        assert!(holds(Kind::V8, 48, like_v8));
+    }
+
+    #[test]
+    fn shared_memory_is_shared() {
+        let shared = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
+        assert!(holds(Kind::Shared, 48, || Mmap::new(48, shared, None).write()));
+    }
+
+    #[test]
+    fn a_mapped_file_is_a_file_and_its_copies_count_with_it() {
+        let path = std::env::temp_dir().join(format!("heapgap-mapped-{}", std::process::id()));
+        let open = std::fs::File::options().read(true).write(true).create(true).truncate(true).open(&path);
+        let Ok(file) = open else { unreachable!("{open:?}") };
+        assert!(file.set_len(48 * MIB).is_ok());
+        // SAFETY: a statfs is plain numbers; the descriptor is open.
+        let is_tmpfs = unsafe {
+            use std::os::fd::AsRawFd;
+            let mut said: libc::statfs = std::mem::zeroed();
+            assert_eq!(libc::fstatfs(file.as_raw_fd(), &mut said), 0);
+            said.f_type == libc::TMPFS_MAGIC
+        };
+        let _ = std::fs::remove_file(&path);
+        let kind = if is_tmpfs { Kind::Shared } else { Kind::File };
+        for flags in [libc::MAP_SHARED, libc::MAP_PRIVATE] {
+            assert!(holds(kind, 48, || Mmap::new(48, flags, Some(&file)).write()), "{flags}");
+        }
+    }
+
+    #[test]
+    fn sums_are_the_kernels() {
+        let root = Path::new(ROOT);
+        let held = (
+            Mmap::new(48, libc::MAP_SHARED | libc::MAP_ANONYMOUS, None).write(),
+            Mmap::new(64, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, None).write(),
+        );
+        let agree = || {
+            let threads = threads::read(root).unwrap_or_default();
+            let mapped = read(root, &threads).unwrap_or_default();
+            let (rollup, status) = (smaps::rollup(root), process::Source::own().read());
+            assert!(mapped.shmem >= 48 * MIB && mapped.anon >= 64 * MIB);
+            assert!(mapped.of(Kind::Code).rss > MIB, "{mapped:?}");
+            [
+                (mapped.rss, rollup.and_then(|rollup| rollup.rss)),
+                (mapped.pss, rollup.and_then(|rollup| rollup.pss)),
+                (mapped.rss, status.rss),
+                (mapped.anon, status.anon),
+                (mapped.file, status.file),
+                (mapped.shmem, status.shmem),
+            ]
+            .into_iter()
+            .all(|(ours, theirs)| theirs.is_ok_and(|theirs| ours.abs_diff(theirs) < 2 * MIB))
+        };
+        // Other tests take and free memory meanwhile.
+        assert!((0..50).any(|_| agree()));
+        drop(held);
+    }
+
+    #[test]
+    fn zeros_in_huge_pages_are_told_from_a_sample() {
+        let root = Path::new(ROOT);
+        let mapping = Mmap::new(64, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, None);
+        // SAFETY: the mapping is ours.
+        unsafe { libc::madvise(mapping.start, mapping.len, libc::MADV_HUGEPAGE) };
+        let page = page_size() as usize;
+        for index in (0..mapping.len / page).step_by(4) {
+            // SAFETY: inside of the mapping.
+            unsafe { mapping.start.byte_add(index * page + 7).cast::<u8>().write_volatile(1) };
+        }
+        let threads = threads::read(root).unwrap_or_default();
+        let mapped = read(root, &threads).unwrap_or_default();
+        let start = mapping.start as u64;
+        let regions: Vec<_> = mapped
+            .allocator
+            .into_iter()
+            .filter(|region| region.start < start + 64 * MIB && start < region.end)
+            .collect();
+        assert!(!regions.is_empty());
+        let huge: u64 = regions.iter().map(|region| region.huge).sum();
+        match zero_share(root, &regions) {
+            Some(share) => assert!((0.7..0.8).contains(&share), "{share} of {huge}"),
+            None => assert!(huge < 4 * MIB, "{huge}"),
+        }
+        let none: Vec<_> = regions.iter().map(|region| Region { huge: 0, ..*region }).collect();
+        assert_eq!(zero_share(root, &none), None);
     }
 }
