@@ -356,7 +356,7 @@ fn stack_end(mapping: &Mapping, below: Option<&Mapping>, clues: &Clues) -> Optio
     };
     let ends = usual_sizes(guard, clues).map(|size| start.saturating_add(size));
     let largest = start.saturating_add(clues.stack_size);
-    if waits_near(end) || ends.contains(&end) {
+    if ends.contains(&end) {
         return Some(end);
     }
     if let Some(&joined) = ends.iter().find(|&&joined| joined < end && waits_near(joined)) {
@@ -748,12 +748,14 @@ mod tests {
         let joined = |size| (Kind::Stack, Some(size));
         assert_eq!(of("138 rw-p rd,wr,ac 31", &waiting_at(&[107.99])), joined(8));
         assert_eq!(of("138 rw-p rd,wr,ac 31", &waiting_at(&[103.9])), joined(4));
+        assert_eq!(of("108.1 rw-p rd,wr,ac 1", &waiting_at(&[107.99])), joined(8));
         assert_eq!(of("138 rw-p rd,wr,ac 31", &waiting_at(&[106.0])), joined(8));
         assert_eq!(of("138 rw-p rd,wr,ac 31", &nobody), joined(8));
         // No guard, one that is too large, one that is an arena's rest.
         assert_eq!(last("100-108 rw-p rd,wr,ac 1", &nobody), ALLOCATOR);
         assert_eq!(last("99-100 ---p mr,mw 0\n100-108 rw-p rd,wr,ac 1", &nobody), ALLOCATOR);
         assert_eq!(last("99.996-100 ---p mr,nr 0\n100-108 rw-p rd,wr,ac 1", &nobody), ALLOCATOR);
+        assert_eq!(of("108 rw-p rd,wr,nr 1", &nobody), ALLOCATOR);
         assert_eq!(last("99.9-99.996 ---p mr,mw 0\n100-108 rw-p rd,wr,ac 1", &nobody), ALLOCATOR);
         assert_eq!(of("108 r--p rd,ac 1", &nobody), ALLOCATOR);
     }
@@ -1028,7 +1030,6 @@ mod tests {
     #[test]
     fn allocations_are_the_allocators() {
         let anonymous = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-        assert!(holds(Kind::Allocator, 48, || vec![1u8; 48 << 20]));
         assert!(holds(Kind::Allocator, 48, || Mmap::new(48, anonymous, None).write()));
         let like_v8 = || {
             let mapping = Mmap::new(48, anonymous, None).write();
