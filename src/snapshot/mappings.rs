@@ -214,7 +214,7 @@ fn classify(
         return Err(Absent::NoLine("proc/self/smaps", "VmFlags"));
     }
     let mut sums = Sums::default();
-    for (mapping, verdict) in mappings.iter().zip(verdicts(mappings, clues)) {
+    for (mapping, verdict) in mappings.iter().zip(verdicts(mappings, clues, &mut resident)) {
         let whole = |kind| Piece::whole(mapping, kind);
         match verdict {
             Verdict::Whole(kind) => sums.add(whole(kind)),
@@ -233,14 +233,18 @@ fn classify(
     Ok(sums.end())
 }
 
-fn verdicts(mappings: &[Mapping], clues: &Clues) -> impl Iterator<Item = Verdict> {
+/// How many bytes of a range are resident.
+type Resident<'a> = &'a mut dyn FnMut(Range<u64>) -> Figure;
+
+fn verdicts(mappings: &[Mapping], clues: &Clues, resident: Resident) -> Vec<Verdict> {
     let wasm = wasm(mappings);
     let executed = mappings.iter().filter(|mapping| mapping.execute).map(file).collect();
-    mappings.iter().enumerate().map(move |(index, mapping)| match kind_by_name(mapping, &executed, clues) {
+    let verdict = |(index, mapping)| match kind_by_name(mapping, &executed, clues) {
         Some(kind) => Verdict::Whole(kind),
         None if wasm.contains(&index) => Verdict::Whole(Kind::Wasm),
-        None => anonymous(mappings, index, clues),
-    })
+        None => anonymous(mappings, index, clues, resident),
+    };
+    mappings.iter().enumerate().map(verdict).collect()
 }
 
 /// A file's identity.
@@ -286,7 +290,7 @@ fn is_in_memory(mapping: &Mapping, clues: &Clues) -> bool {
     })
 }
 
-fn anonymous(mappings: &[Mapping], index: usize, clues: &Clues) -> Verdict {
+fn anonymous(mappings: &[Mapping], index: usize, clues: &Clues, resident: Resident) -> Verdict {
     let mapping = &mappings[index];
     if mapping.dont_copy() {
         return Verdict::Whole(Kind::V8);
@@ -298,14 +302,14 @@ fn anonymous(mappings: &[Mapping], index: usize, clues: &Clues) -> Verdict {
         return up_to(end, Kind::Code);
     }
     let below = index.checked_sub(1).map(|below| &mappings[below]).filter(|it| it.end == mapping.start);
-    if let Some(end) = stack_end(mapping, below, clues) {
+    if let Some(end) = stack_end(mapping, below, clues, resident) {
         return up_to(end, Kind::Stack);
     }
     let guards_a_stack = is_guard(mapping)
         && mappings.get(index + 1).is_some_and(|above| {
             above.start == mapping.end
                 && is_anonymous(above)
-                && stack_end(above, Some(mapping), clues).is_some()
+                && stack_end(above, Some(mapping), clues, resident).is_some()
         });
     Verdict::Whole(if guards_a_stack { Kind::Stack } else { Kind::Allocator })
 }
@@ -339,7 +343,7 @@ fn is_guard(mapping: &Mapping) -> bool {
 ///
 /// Linux marks stacks from 6.7 on (`nh`). Before, a stack looks as any other memory, with which it may
 /// be joined: it is then told by its guard, by the thread that waits in it, and by its size.
-fn stack_end(mapping: &Mapping, below: Option<&Mapping>, clues: &Clues) -> Option<u64> {
+fn stack_end(mapping: &Mapping, below: Option<&Mapping>, clues: &Clues, resident: Resident) -> Option<u64> {
     /// A thread that waits has used little of its stack, mostly.
     const NEAR: u64 = 256 << 10;
     // libc reserves what it maps for stacks; an arena of glibc and jemalloc's extents are not (`nr`).
@@ -354,7 +358,9 @@ fn stack_end(mapping: &Mapping, below: Option<&Mapping>, clues: &Clues) -> Optio
         // glibc 2.42 guards stacks without a mapping (`MADV_GUARD_INSTALL`), and neighbours become one.
         return (mapping.no_huge_page() && !pointers.is_empty()).then_some(end);
     };
-    let ends = usual_sizes(guard, clues).map(|size| start.saturating_add(size));
+    // What the threads of Node.js, its libraries and addons have.
+    let sizes = [clues.stack_size, 8 << 20, 4 << 20, 2 << 20, 1 << 20];
+    let ends = sizes.map(|size| start.saturating_add(size));
     let largest = start.saturating_add(clues.stack_size);
     if ends.contains(&end) {
         return Some(end);
@@ -368,19 +374,15 @@ fn stack_end(mapping: &Mapping, below: Option<&Mapping>, clues: &Clues) -> Optio
     match pointers.first() {
         // Deep in its stack.
         Some(&pointer) => Some(if pointer < largest { end.min(largest) } else { end }),
-        // The thread runs, or has ended and left its stack to the next one.
-        None => (end > largest).then_some(largest),
+        None if end <= largest => None,
+        // The thread runs, or has ended and left its stack to the next one. What a thread uses first, and
+        // keeps, is the end of its stack.
+        None => {
+            let page = page_size();
+            let mut is_used = |end: &u64| resident(end - page..*end) == Ok(page);
+            ends.into_iter().filter(|&end| end <= largest && is_used(&end)).min().or(Some(largest))
+        }
     }
-}
-
-/// Of the stacks of threads that Node.js, its libraries and addons start. glibc before 2.27 took the guard
-/// off the size.
-fn usual_sizes(guard: &Mapping, clues: &Clues) -> [u64; 10] {
-    let sizes = [clues.stack_size, 8 << 20, 4 << 20, 2 << 20, 1 << 20];
-    std::array::from_fn(|index| match sizes.get(index) {
-        Some(&size) => size,
-        None => sizes[index - sizes.len()].saturating_sub(guard.size()),
-    })
 }
 
 /// WebAssembly memory of up to 4 GiB lies at the start of 8 GiB, so that no 32-bit index and offset leads
@@ -699,7 +701,7 @@ mod tests {
             Verdict::Whole(kind) => (kind, None),
             Verdict::Joined(end, kind) => (kind, Some((end - mapping.start) / MIB)),
         };
-        mappings.iter().zip(verdicts(&mappings, clues)).map(kind).collect()
+        mappings.iter().zip(verdicts(&mappings, clues, &mut |_| Ok(0))).map(kind).collect()
     }
 
     /// The kind of the last one.
@@ -738,7 +740,6 @@ mod tests {
         // Left behind by a thread that has ended, or in use by one that runs.
         assert_eq!(of("108 rw-p rd,wr,ac 1", &nobody), STACK);
         assert_eq!(of("102 rw-p rd,wr,ac 1", &nobody), STACK);
-        assert_eq!(of("107.996 rw-p rd,wr,ac 1", &nobody), STACK);
         assert_eq!(of("103 rw-p rd,wr,ac 1", &nobody), ALLOCATOR);
         // Large ones.
         assert_eq!(of("300 rw-p rd,wr,ac 1", &waiting_at(&[299.9])), STACK);
@@ -751,6 +752,13 @@ mod tests {
         assert_eq!(of("108.1 rw-p rd,wr,ac 1", &waiting_at(&[107.99])), joined(8));
         assert_eq!(of("138 rw-p rd,wr,ac 31", &waiting_at(&[106.0])), joined(8));
         assert_eq!(of("138 rw-p rd,wr,ac 31", &nobody), joined(8));
+        // A worker's, of 4 MiB, that runs: its last page is in use, and so is all above it.
+        let mappings = mappings(&above_guard("138 rw-p rd,wr,ac 31"));
+        let from = 104 * MIB - page_size();
+        let running = verdicts(&mappings, &nobody, &mut |range: Range<u64>| {
+            Ok(range.end.saturating_sub(range.start.max(from)))
+        });
+        assert_eq!(running[1], Verdict::Joined(104 * MIB, Kind::Stack));
         // No guard, one that is too large, one that is an arena's rest.
         assert_eq!(last("100-108 rw-p rd,wr,ac 1", &nobody), ALLOCATOR);
         assert_eq!(last("99-100 ---p mr,mw 0\n100-108 rw-p rd,wr,ac 1", &nobody), ALLOCATOR);
