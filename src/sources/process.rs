@@ -275,14 +275,17 @@ mod tests {
 
     #[test]
     fn what_is_read_counts() {
-        let read = || Source::own().io().map(|io| io.read);
-        let before = read();
         // In pieces: other tests watch what is allocated.
         let mut piece = vec![0; 64 << 10];
-        let exe = fs::File::open("/proc/self/exe");
-        assert!(exe.is_ok_and(|mut exe| (0..16).all(|_| exe.read_exact(&mut piece).is_ok())));
-        let (Ok(before), Ok(after)) = (before, read()) else { unreachable!("{before:?}") };
-        assert!(after >= before + (1 << 20), "{before} {after}");
+        let mut counts = || {
+            let before = Source::own().io();
+            let exe = fs::File::open("/proc/self/exe");
+            assert!(exe.is_ok_and(|mut exe| (0..16).all(|_| exe.read_exact(&mut piece).is_ok())));
+            let after = Source::own().io();
+            matches!((before, after), (Ok(before), Ok(after)) if after.read >= before.read + (1 << 20))
+        };
+        // The kernel sums up over threads, of which some end meanwhile in other tests.
+        assert!((0..20).any(|_| counts()));
     }
 
     #[test]
