@@ -176,7 +176,8 @@ fn find(memory: &dyn Memory, regions: &[Region], mangled: bool) -> Result<Heaps,
     let mut scanned = 0;
     for region in regions.iter().filter(|region| !region.is_brk && region.resident > 0) {
         // A mapping that grows while the kernel lists it can be listed twice.
-        scan(memory, region.start.max(scanned)..region.end, &mut heaps, &mut found)?;
+        let range = region.start.max(scanned)..region.end;
+        scan(memory, range, region.resident, &mut heaps, &mut found)?;
         scanned = scanned.max(region.end);
     }
     let arenas = group(memory, found, &mut heaps)?;
@@ -239,6 +240,7 @@ fn size_class(class: &walk::Class) -> SizeClass {
 fn scan(
     memory: &dyn Memory,
     region: Range<u64>,
+    resident: u64,
     heaps: &mut Heaps,
     found: &mut Vec<ThreadHeap>,
 ) -> Result<(), Absent> {
@@ -246,7 +248,8 @@ fn scan(
         return Ok(());
     }
     let pages = Pages::read(memory, region.clone())?;
-    let mut at = region.start;
+    let (mut mmapped, mut other) = (0, 0);
+    let (mut at, known) = (region.start, found.len());
     while at < region.end {
         let mut next = (at + pages.page_size()).min(region.end);
         // Reading a page that is not there would bring it back from swap, or make one.
@@ -259,13 +262,20 @@ fn scan(
                 && size <= region.end - at
             {
                 next = at + size;
-                heaps.mmapped_resident += pages.resident(at..next);
+                mmapped += pages.resident(at..next);
             } else {
-                heaps.other_resident += pages.page_size();
+                other += pages.page_size();
             }
         }
         at = next;
     }
+    if found.len() == known {
+        // The kernel's zero page, which is there where memory was read and never written, is not in RSS.
+        mmapped = mmapped.min(resident);
+        other = other.min(resident - mmapped);
+    }
+    heaps.mmapped_resident += mmapped;
+    heaps.other_resident += other;
     Ok(())
 }
 
@@ -345,7 +355,7 @@ fn main_state(memory: &dyn Memory, arenas: &[ThreadArena], main: Range<u64>) -> 
 /// Walks a heap, again from its start where it does not make sense, because it may have grown or shrunk.
 fn attempt(memory: &dyn Memory, heap: impl Fn() -> Option<Heap>) -> Result<Outcome, Absent> {
     let mut outcome = Outcome::default();
-    let mut scratch = Scratch::new();
+    let mut scratch = Scratch::new().ok_or(Absent::Because("no memory for a walk of the heaps"))?;
     for _ in 0..ATTEMPTS {
         let Some(heap) = heap() else { break };
         // The pages before the first chunk hold what the heap and the arena know of themselves.

@@ -260,7 +260,7 @@ fn bench_a_gigabyte_of_small_blocks() {
     let mut blocks: Vec<*mut u8> = (0..count).map(|_| allocate(64)).collect();
     for round in 0..2 {
         let regions = regions();
-        for _ in 0..3 {
+        for _ in 0..8 {
             let (rss, started) = (process::Source::own().rss(), Instant::now());
             let heaps = read(&regions).unwrap_or_default();
             let (taken, after) = (started.elapsed(), process::Source::own().rss());

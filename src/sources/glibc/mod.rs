@@ -1,5 +1,6 @@
 //! glibc's own figures, from its counters; `malloc_info.rs`, by size; `heaps.rs`, by a walk of its heaps.
 
+mod buffer;
 pub mod heaps;
 pub mod malloc_info;
 mod pages;

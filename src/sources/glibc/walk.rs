@@ -12,6 +12,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use super::buffer::Buffer;
 use super::pages::Pages;
 use crate::sources::Absent;
 
@@ -36,9 +37,9 @@ const LARGEST_FAST: u64 = 128;
 /// reading, for 64 pages.
 const PIECE: u64 = 256 << 10;
 /// How many pieces one can go back.
-const KEPT: usize = 16;
+const KEPT: usize = 8;
 /// How many of them at each failure in a row.
-const BACK: [usize; 5] = [0, 1, 3, 7, 15];
+const BACK: [usize; 5] = [0, 1, 2, 4, 8];
 /// Failures in all, so that the walk ends whatever happens to the heap meanwhile.
 const FAILURES: u32 = 64;
 
@@ -57,14 +58,14 @@ pub trait Memory {
 /// What a walk needs for itself. It is allocated beforehand, because what is allocated while walking changes
 /// the heap that is walked.
 pub struct Scratch {
-    buffer: Vec<u8>,
+    buffer: Buffer,
     recent: VecDeque<(Position, Tally)>,
 }
 
 impl Scratch {
-    /// Allocates all of it.
-    pub fn new() -> Self {
-        Self { buffer: Vec::with_capacity(PIECE as usize), recent: VecDeque::with_capacity(KEPT + 1) }
+    /// Allocates all of it; `None` where there is no memory.
+    pub fn new() -> Option<Self> {
+        Some(Self { buffer: Buffer::new(PIECE as usize)?, recent: VecDeque::with_capacity(KEPT + 1) })
     }
 }
 
@@ -226,7 +227,7 @@ pub fn walk(
 ) -> Result<Tally, Inconsistent> {
     let Scratch { buffer, recent } = scratch;
     recent.clear();
-    let mut walker = Walker { heap, memory, pages, piece: Piece { start: 0, buffer } };
+    let mut walker = Walker { heap, memory, pages, piece: Piece { start: 0, len: 0, buffer } };
     let mut done = Tally::default();
     let mut position = Position { at: heap.chunks.start, last: None, run: None };
     let (mut failures, mut in_a_row, mut furthest) = (0, 0, position.at);
@@ -276,22 +277,22 @@ struct Walker<'a> {
 /// The memory that was copied last.
 struct Piece<'a> {
     start: u64,
-    buffer: &'a mut Vec<u8>,
+    len: usize,
+    buffer: &'a mut [u8],
 }
 
 impl Piece<'_> {
     fn load(&mut self, memory: &dyn Memory, range: Range<u64>) {
+        let len = (range.end.saturating_sub(range.start)).min(self.buffer.len() as u64) as usize;
         self.start = range.start;
-        self.buffer.resize((range.end - range.start).min(PIECE) as usize, 0);
-        let copied = memory.read(range.start, self.buffer);
-        self.buffer.truncate(copied);
+        self.len = memory.read(range.start, &mut self.buffer[..len]).min(len);
     }
 
     #[inline]
     fn word(&self, address: u64) -> Option<u64> {
         let offset = usize::try_from(address.checked_sub(self.start)?).ok()?;
-        let bytes = self.buffer.get(offset..offset.checked_add(8)?)?;
-        Some(u64::from_le_bytes(bytes.try_into().ok()?))
+        let bytes = self.buffer[..self.len].get(offset..offset.checked_add(8)?)?;
+        Some(u64::from_ne_bytes(bytes.try_into().ok()?))
     }
 }
 
