@@ -110,7 +110,8 @@ mod tests {
         let (Ok(before), Ok(after)) = (before.allocated, after.allocated) else {
             unreachable!("{before:?} {after:?}")
         };
-        assert!(after.abs_diff(before + SIZE as u64) < 1 << 20, "{before} → {after}");
+        // Other tests allocate meanwhile.
+        assert!(after.abs_diff(before + SIZE as u64) < 16 << 20, "{before} → {after}");
         drop(block);
     }
 

@@ -304,6 +304,9 @@ impl Walker<'_> {
         // Reading a page that is not there would bring it back from swap, or make one.
         if !self.pages.has(position.at) {
             self.pages.update(self.memory, position.at..limit).map_err(|_| Inconsistent)?;
+            if !self.pages.has(position.at) {
+                return Err(Inconsistent);
+            }
         }
         self.piece.load(self.memory, position.at..self.pages.resident_until(position.at, limit));
         let first = position.at;
@@ -394,3 +397,7 @@ impl Walker<'_> {
         self.piece.word(next + 8).is_none_or(|head| head & !FLAGS == size)
     }
 }
+
+#[cfg(test)]
+#[path = "walk_tests.rs"]
+mod tests;
