@@ -4,8 +4,9 @@
 //! What it knows of glibc is malloc.c and arena.c of 2.26 to 2.43 on 64 bits: the heap that `brk` grows is
 //! the main arena's. Any other arena is a list of heaps, each aligned to 64 MiB with a `heap_info` at its
 //! start; behind that of the first is the arena's own `malloc_state`. Large blocks are mappings of their
-//! own. Not covered: a main arena that `brk` could not grow, and huge pages by `glibc.malloc.hugetlb=2`,
-//! which has heaps of another size. Such memory is in [`Heaps::other_resident`].
+//! own, and so are parts of the main arena where `brk` could not grow it. Not covered: huge pages by
+//! `glibc.malloc.hugetlb=2`, with which heaps have another size. Such memory is in
+//! [`Heaps::other_resident`].
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -160,7 +161,20 @@ struct Outcome {
     mapped: u64,
 }
 
+/// What was found beside the heap that `brk` grows.
+struct Found {
+    heaps: Vec<ThreadHeap>,
+    /// Parts of the main arena.
+    segments: Outcome,
+    mangled: bool,
+}
+
 impl Outcome {
+    /// Of nothing.
+    fn walked() -> Self {
+        Self { tally: Some(Tally::default()), resident: 0, mapped: 0 }
+    }
+
     fn merge(self, other: Self) -> Self {
         let tally = self.tally.zip(other.tally).map(|(mut tally, other)| {
             tally.merge(&other);
@@ -172,19 +186,18 @@ impl Outcome {
 
 fn find(memory: &dyn Memory, regions: &[Region], mangled: bool) -> Result<Heaps, Absent> {
     let mut heaps = Heaps { complete: true, ..Heaps::default() };
-    let mut found = Vec::new();
+    let mut found = Found { heaps: Vec::new(), segments: Outcome::walked(), mangled };
     let mut scanned = 0;
     for region in regions.iter().filter(|region| !region.is_brk && region.resident > 0) {
-        // A mapping that grows while the kernel lists it can be listed twice.
+        // A mapping that grows while the kernel lists it can be listed twice. A heap can be several.
         let range = region.start.max(scanned)..region.end;
-        scan(memory, range, region.resident, &mut heaps, &mut found)?;
-        scanned = scanned.max(region.end);
+        scanned = scanned.max(scan(memory, range, region.resident, &mut heaps, &mut found)?);
     }
-    let arenas = group(memory, found, &mut heaps)?;
+    let arenas = group(memory, found.heaps, &mut heaps)?;
     let mut classes = walk::Classes::default();
 
     let brk = brk(regions);
-    let main = walk_main(memory, brk.clone(), mangled)?;
+    let main = walk_main(memory, brk.clone(), mangled)?.merge(found.segments);
     let threads = main_state(memory, &arenas, brk).map(|state| state.threads);
     heaps.add(0, threads, main, &mut classes);
     for (index, arena) in (1..).zip(&arenas) {
@@ -236,47 +249,54 @@ fn size_class(class: &walk::Class) -> SizeClass {
 }
 
 /// Goes through a region: threads' heaps, blocks that are mappings of their own, and what is neither.
-/// The kernel merges neighbours into one mapping.
+/// The kernel merges neighbours into one mapping. Answers how far it got: to the region's end, or to that of
+/// a heap that goes on behind it.
 fn scan(
     memory: &dyn Memory,
     region: Range<u64>,
     resident: u64,
     heaps: &mut Heaps,
-    found: &mut Vec<ThreadHeap>,
-) -> Result<(), Absent> {
+    found: &mut Found,
+) -> Result<u64, Absent> {
     if region.is_empty() {
-        return Ok(());
+        return Ok(region.start);
     }
     let pages = Pages::read(memory, region.clone())?;
     let (mut mmapped, mut other) = (0, 0);
-    let (mut at, known) = (region.start, found.len());
+    let (mut at, mut only_mmapped, mut tried) = (region.start, true, false);
     while at < region.end {
         let mut next = (at + pages.page_size()).min(region.end);
         // Reading a page that is not there would bring it back from swap, or make one.
         if pages.has(at) {
             let words = words(memory, at).unwrap_or_default();
             if let Some(heap) = thread_heap(at, words) {
-                next = (at + heap.size).min(region.end);
-                found.push(heap);
+                next = at + heap.size;
+                found.heaps.push(heap);
+                only_mmapped = false;
             } else if let Some(size) = mmapped_chunk(words, pages.page_size())
                 && size <= region.end - at
             {
                 next = at + size;
                 mmapped += pages.resident(at..next);
+            } else if !tried && let Some(part) = segment(memory, at..region.end, words, found.mangled)? {
+                next = region.end;
+                found.segments = std::mem::take(&mut found.segments).merge(part);
+                only_mmapped = false;
             } else {
+                tried = true;
                 other += pages.page_size();
             }
         }
         at = next;
     }
-    if found.len() == known {
+    if only_mmapped {
         // The kernel's zero page, which is there where memory was read and never written, is not in RSS.
         mmapped = mmapped.min(resident);
         other = other.min(resident - mmapped);
     }
     heaps.mmapped_resident += mmapped;
     heaps.other_resident += other;
-    Ok(())
+    Ok(at)
 }
 
 /// The size of the mapping that a chunk with these first words is, if it is one. Until 2.42 its size field
@@ -286,6 +306,22 @@ fn mmapped_chunk([before, head, ..]: [u64; 4], page: u64) -> Option<u64> {
     let mapping = if before == 0 && size % page == 0 { size } else { size.checked_add(walk::HEADER)? };
     let is_one = head & walk::FLAGS == walk::IS_MMAPPED && before <= 1 && mapping % page == 0 && mapping > 0;
     is_one.then_some(mapping)
+}
+
+/// A part of the main arena: `brk` could not grow it, so it was mapped (`sysmalloc_mmap_fallback`), a MiB at
+/// least. It is told by its chunks, which go on to its very end. A trim leaves the top of it.
+fn segment(
+    memory: &dyn Memory,
+    range: Range<u64>,
+    [_, head, ..]: [u64; 4],
+    mangled: bool,
+) -> Result<Option<Outcome>, Absent> {
+    let is_first = head & walk::FLAGS == walk::PREV_INUSE && range.end - range.start >= 1 << 20;
+    if !is_first || head - walk::PREV_INUSE > range.end - range.start {
+        return Ok(None);
+    }
+    let part = attempt(memory, || Some(Heap { chunks: range.clone(), main: false, mangled }))?;
+    Ok(part.tally.is_some().then_some(part))
 }
 
 /// The `heap_info` with these first words, if it is one.
@@ -372,6 +408,9 @@ fn attempt(memory: &dyn Memory, heap: impl Fn() -> Option<Heap>) -> Result<Outco
 }
 
 fn walk_main(memory: &dyn Memory, region: Range<u64>, mangled: bool) -> Result<Outcome, Absent> {
+    if region.is_empty() {
+        return Ok(Outcome::default());
+    }
     attempt(memory, || {
         let end = memory.brk().unwrap_or(region.end);
         (end > region.start).then(|| Heap { chunks: region.start..end, main: true, mangled })
@@ -379,7 +418,7 @@ fn walk_main(memory: &dyn Memory, region: Range<u64>, mangled: bool) -> Result<O
 }
 
 fn walk_arena(memory: &dyn Memory, arena: &ThreadArena, mangled: bool) -> Result<Outcome, Absent> {
-    let mut all = Outcome { tally: Some(Tally::default()), ..Outcome::default() };
+    let mut all = Outcome::walked();
     for heap in &arena.heaps {
         let outcome = attempt(memory, || {
             let heap = thread_heap(heap.start, words(memory, heap.start)?)?;

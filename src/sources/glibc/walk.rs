@@ -16,7 +16,8 @@ use super::buffer::Buffer;
 use super::pages::Pages;
 use crate::sources::Absent;
 
-const PREV_INUSE: u64 = 1;
+/// The chunk before is in use.
+pub const PREV_INUSE: u64 = 1;
 /// The chunk is a mapping of its own.
 pub const IS_MMAPPED: u64 = 2;
 const NON_MAIN_ARENA: u64 = 4;
@@ -36,6 +37,8 @@ const LARGEST_FAST: u64 = 128;
 /// How much is copied at once: fits in the processor's second cache, and the kernel holds `mmap_lock`, for
 /// reading, for 64 pages.
 const PIECE: u64 = 256 << 10;
+/// Where chunks are larger than this, only the page with the next header is copied.
+const FAR: u64 = 16 << 10;
 /// How many pieces one can go back.
 const KEPT: usize = 8;
 /// How many of them at each failure in a row.
@@ -74,7 +77,7 @@ impl Scratch {
 pub struct Heap {
     /// From the first chunk to the end of the chunk at the top, or of the fencepost.
     pub chunks: Range<u64>,
-    /// The heap that `brk` grows: a trim gives back its top.
+    /// What `brk` grows: a trim gives back its top.
     pub main: bool,
     /// Whether links in fastbins are mangled.
     pub mangled: bool,
@@ -227,7 +230,7 @@ pub fn walk(
 ) -> Result<Tally, Inconsistent> {
     let Scratch { buffer, recent } = scratch;
     recent.clear();
-    let mut walker = Walker { heap, memory, pages, piece: Piece { start: 0, len: 0, buffer } };
+    let mut walker = Walker { heap, memory, pages, piece: Piece { start: 0, len: 0, buffer }, far: false };
     let mut done = Tally::default();
     let mut position = Position { at: heap.chunks.start, last: None, run: None };
     let (mut failures, mut in_a_row, mut furthest) = (0, 0, position.at);
@@ -272,6 +275,8 @@ struct Walker<'a> {
     memory: &'a dyn Memory,
     pages: &'a mut Pages,
     piece: Piece<'a>,
+    /// The chunks of the last piece were large.
+    far: bool,
 }
 
 /// The memory that was copied last.
@@ -300,7 +305,8 @@ impl Walker<'_> {
     /// Walks one piece of memory, from `position` on.
     fn step(&mut self, mut position: Position, tally: &mut Tally) -> Result<Step, Inconsistent> {
         let end = self.heap.chunks.end;
-        let limit = end.min(position.at.saturating_add(PIECE));
+        let len = if self.far { self.pages.page_size() } else { PIECE };
+        let limit = end.min(position.at.saturating_add(len));
         // Reading a page that is not there would bring it back from swap, or make one.
         if !self.pages.has(position.at) {
             self.pages.update(self.memory, position.at..limit).map_err(|_| Inconsistent)?;
@@ -309,14 +315,14 @@ impl Walker<'_> {
             }
         }
         self.piece.load(self.memory, position.at..self.pages.resident_until(position.at, limit));
-        let first = position.at;
+        let (first, mut count) = (position.at, 0);
         while let (Some(before), Some(head)) =
             (self.piece.word(position.at), self.piece.word(position.at.wrapping_add(8)))
         {
             self.account_for_last(&mut position, before, head, tally)?;
             let (at, size) = (position.at, head & !FLAGS);
             let next = at.checked_add(size).ok_or(Inconsistent)?;
-            if size == 0 || (next == end && size >= SMALLEST) {
+            if size == 0 || next == end {
                 return self.end(position, size, tally);
             }
             let is_fencepost = size == HEADER && end - at <= WHOLE_HEADER;
@@ -326,8 +332,10 @@ impl Walker<'_> {
             }
             position.last = Some(Last { at, size, fast: self.is_fast(at, size) });
             position.at = next;
+            count += 1;
         }
-        if position.at == first { Err(Inconsistent) } else { Ok(Step::Next(position)) }
+        self.far = (position.at - first).checked_div(count).is_some_and(|average| average > FAR);
+        if count == 0 { Err(Inconsistent) } else { Ok(Step::Next(position)) }
     }
 
     /// Now that the header behind it is known: was the last chunk free?
@@ -363,17 +371,18 @@ impl Walker<'_> {
         }
     }
 
-    /// At the chunk that ends the heap: its top, or the fencepost (size 0) that glibc leaves where a
-    /// thread's arena went on to another heap.
+    /// At the chunk that ends the heap: its top, or a fencepost, which glibc leaves where an arena went on
+    /// elsewhere. That is of size 0 in a thread's arena, and of two headers in the main one.
     fn end(&self, position: Position, size: u64, tally: &mut Tally) -> Result<Step, Inconsistent> {
         let Range { end, .. } = self.heap.chunks;
-        if size > 0 {
+        if size >= SMALLEST {
             tally.free += end - position.at;
             // A trim joins chunks in fastbins with the top.
             tally.top(position.run.unwrap_or(position.at)..end, self.heap.main, self.pages);
             return Ok(Step::End);
         }
-        if self.heap.main || end - position.at > SMALLEST {
+        let is_fencepost = size == HEADER || (!self.heap.main && end - position.at <= SMALLEST);
+        if !is_fencepost {
             return Err(Inconsistent);
         }
         self.close_run(position.run, position.at, tally);
