@@ -74,6 +74,9 @@ const NEXT_ARENA: u64 = 2064;
 const ATTACHED_THREADS: u64 = 2080;
 const STATE_END: u64 = 2104;
 
+/// `MMAP_AS_MORECORE_SIZE`.
+const SMALLEST_SEGMENT: u64 = 1 << 20;
+
 /// How often a heap is walked from its start before it is given up.
 const ATTEMPTS: u32 = 3;
 
@@ -198,6 +201,9 @@ fn find(memory: &dyn Memory, regions: &[Region], mangled: bool) -> Result<Heaps,
 
     let brk = brk(regions);
     let main = walk_main(memory, brk.clone(), mangled)?.merge(found.segments);
+    // Parts of the main arena are elsewhere, and what was not recognized can be one of them.
+    let goes_on = main.tally.as_ref().is_some_and(|tally| tally.goes_on);
+    heaps.complete &= !(goes_on && heaps.other_resident >= SMALLEST_SEGMENT);
     let threads = main_state(memory, &arenas, brk).map(|state| state.threads);
     heaps.add(0, threads, main, &mut classes);
     for (index, arena) in (1..).zip(&arenas) {
@@ -316,7 +322,7 @@ fn segment(
     [_, head, ..]: [u64; 4],
     mangled: bool,
 ) -> Result<Option<Outcome>, Absent> {
-    let is_first = head & walk::FLAGS == walk::PREV_INUSE && range.end - range.start >= 1 << 20;
+    let is_first = head & walk::FLAGS == walk::PREV_INUSE && range.end - range.start >= SMALLEST_SEGMENT;
     if !is_first || head - walk::PREV_INUSE > range.end - range.start {
         return Ok(None);
     }

@@ -100,6 +100,8 @@ pub struct Tally {
     pub pinned: u64,
     /// Of them: at the top of a thread's arena, which no trim gives back.
     pub top: u64,
+    /// It ended with a fencepost: the arena goes on in another heap.
+    pub goes_on: bool,
     /// Free chunks by size, without the one at the top.
     pub classes: Classes,
 }
@@ -165,6 +167,7 @@ impl Tally {
         self.dirty += other.dirty;
         self.pinned += other.pinned;
         self.top += other.top;
+        self.goes_on |= other.goes_on;
         self.classes.merge(&other.classes);
     }
 
@@ -325,7 +328,7 @@ impl Walker<'_> {
             if size == 0 || next == end {
                 return self.end(position, size, tally);
             }
-            let is_fencepost = size == HEADER && end - at <= WHOLE_HEADER;
+            let is_fencepost = size == HEADER && self.is_at_an_end(at, end);
             let flags_fit = head & IS_MMAPPED == 0 && !(self.heap.main && head & NON_MAIN_ARENA != 0);
             if !flags_fit || size % ALIGNMENT != 0 || next >= end || (size < SMALLEST && !is_fencepost) {
                 return Err(Inconsistent);
@@ -336,6 +339,12 @@ impl Walker<'_> {
         }
         self.far = (position.at - first).checked_div(count).is_some_and(|average| average > FAR);
         if count == 0 { Err(Inconsistent) } else { Ok(Step::Next(position)) }
+    }
+
+    /// Whether a fencepost can be at `at`: two headers before the end of a heap, or of a page where another
+    /// part of the main arena follows.
+    fn is_at_an_end(&self, at: u64, end: u64) -> bool {
+        end - at <= WHOLE_HEADER || at % self.pages.page_size() >= self.pages.page_size() - 2 * HEADER
     }
 
     /// Now that the header behind it is known: was the last chunk free?
@@ -387,6 +396,7 @@ impl Walker<'_> {
         }
         self.close_run(position.run, position.at, tally);
         tally.used += end - position.at;
+        tally.goes_on = true;
         Ok(Step::End)
     }
 
