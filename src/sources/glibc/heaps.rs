@@ -74,8 +74,8 @@ const NEXT_ARENA: u64 = 2064;
 const ATTACHED_THREADS: u64 = 2080;
 const STATE_END: u64 = 2104;
 
-/// `MMAP_AS_MORECORE_SIZE`.
-const SMALLEST_SEGMENT: u64 = 1 << 20;
+/// How many places are tried for a part of the main arena. The first header betrays most that are none.
+const TRIES: u32 = 64;
 
 /// How often a heap is walked from its start before it is given up.
 const ATTEMPTS: u32 = 3;
@@ -168,7 +168,8 @@ struct Outcome {
 struct Found {
     heaps: Vec<ThreadHeap>,
     /// Parts of the main arena.
-    segments: Outcome,
+    parts: Outcome,
+    tries: u32,
     mangled: bool,
 }
 
@@ -189,7 +190,7 @@ impl Outcome {
 
 fn find(memory: &dyn Memory, regions: &[Region], mangled: bool) -> Result<Heaps, Absent> {
     let mut heaps = Heaps { complete: true, ..Heaps::default() };
-    let mut found = Found { heaps: Vec::new(), segments: Outcome::walked(), mangled };
+    let mut found = Found { heaps: Vec::new(), parts: Outcome::walked(), tries: TRIES, mangled };
     let mut scanned = 0;
     for region in regions.iter().filter(|region| !region.is_brk && region.resident > 0) {
         // A mapping that grows while the kernel lists it can be listed twice. A heap can be several.
@@ -200,10 +201,10 @@ fn find(memory: &dyn Memory, regions: &[Region], mangled: bool) -> Result<Heaps,
     let mut classes = walk::Classes::default();
 
     let brk = brk(regions);
-    let main = walk_main(memory, brk.clone(), mangled)?.merge(found.segments);
+    let main = walk_main(memory, brk.clone(), mangled)?.merge(found.parts);
     // Parts of the main arena are elsewhere, and what was not recognized can be one of them.
     let goes_on = main.tally.as_ref().is_some_and(|tally| tally.goes_on);
-    heaps.complete &= !(goes_on && heaps.other_resident >= SMALLEST_SEGMENT);
+    heaps.complete &= !(goes_on && heaps.other_resident >= walk::SMALLEST_PART);
     let threads = main_state(memory, &arenas, brk).map(|state| state.threads);
     heaps.add(0, threads, main, &mut classes);
     for (index, arena) in (1..).zip(&arenas) {
@@ -269,7 +270,7 @@ fn scan(
     }
     let pages = Pages::read(memory, region.clone())?;
     let (mut mmapped, mut other) = (0, 0);
-    let (mut at, mut only_mmapped, mut tried) = (region.start, true, false);
+    let (mut at, mut only_mmapped) = (region.start, true);
     while at < region.end {
         let mut next = (at + pages.page_size()).min(region.end);
         // Reading a page that is not there would bring it back from swap, or make one.
@@ -284,12 +285,11 @@ fn scan(
             {
                 next = at + size;
                 mmapped += pages.resident(at..next);
-            } else if !tried && let Some(part) = segment(memory, at..region.end, words, found.mangled)? {
-                next = region.end;
-                found.segments = std::mem::take(&mut found.segments).merge(part);
+            } else if let Some((part, end)) = part(memory, at..region.end, words, found)? {
+                next = end;
+                found.parts = std::mem::take(&mut found.parts).merge(part);
                 only_mmapped = false;
             } else {
-                tried = true;
                 other += pages.page_size();
             }
         }
@@ -314,20 +314,25 @@ fn mmapped_chunk([before, head, ..]: [u64; 4], page: u64) -> Option<u64> {
     is_one.then_some(mapping)
 }
 
-/// A part of the main arena: `brk` could not grow it, so it was mapped (`sysmalloc_mmap_fallback`), a MiB at
-/// least. It is told by its chunks, which go on to its very end. A trim leaves the top of it.
-fn segment(
+/// A part of the main arena, and where it ends: `brk` could not grow it, so it was mapped
+/// (`sysmalloc_mmap_fallback`). It is told by its chunks. A trim leaves the top of it.
+fn part(
     memory: &dyn Memory,
     range: Range<u64>,
     [_, head, ..]: [u64; 4],
-    mangled: bool,
-) -> Result<Option<Outcome>, Absent> {
-    let is_first = head & walk::FLAGS == walk::PREV_INUSE && range.end - range.start >= SMALLEST_SEGMENT;
-    if !is_first || head - walk::PREV_INUSE > range.end - range.start {
+    found: &mut Found,
+) -> Result<Option<(Outcome, u64)>, Absent> {
+    let (flags, size, rest) = (head & walk::FLAGS, head & !walk::FLAGS, range.end - range.start);
+    let is_chunk = flags == walk::PREV_INUSE && size.is_multiple_of(walk::ALIGNMENT) && size <= rest;
+    if !is_chunk || size == 0 || rest < walk::SMALLEST_PART || found.tries == 0 {
         return Ok(None);
     }
-    let part = attempt(memory, || Some(Heap { chunks: range.clone(), main: false, mangled }))?;
-    Ok(part.tally.is_some().then_some(part))
+    found.tries -= 1;
+    let heap = Heap { chunks: range.clone(), main: false, open: true, mangled: found.mangled };
+    let walked = attempt(memory, 1, || Some(heap.clone()))?;
+    let Some(end) = walked.tally.as_ref().map(|tally| tally.end) else { return Ok(None) };
+    let resident = Pages::read(memory, range.start..end)?.resident(range.start..end);
+    Ok(Some((Outcome { resident, mapped: end - range.start, ..walked }, end)))
 }
 
 /// The `heap_info` with these first words, if it is one.
@@ -395,10 +400,10 @@ fn main_state(memory: &dyn Memory, arenas: &[ThreadArena], main: Range<u64>) -> 
 }
 
 /// Walks a heap, again from its start where it does not make sense, because it may have grown or shrunk.
-fn attempt(memory: &dyn Memory, heap: impl Fn() -> Option<Heap>) -> Result<Outcome, Absent> {
+fn attempt(memory: &dyn Memory, times: u32, heap: impl Fn() -> Option<Heap>) -> Result<Outcome, Absent> {
     let mut outcome = Outcome::default();
     let mut scratch = Scratch::new().ok_or(Absent::Because("no memory for a walk of the heaps"))?;
-    for _ in 0..ATTEMPTS {
+    for _ in 0..times {
         let Some(heap) = heap() else { break };
         // The pages before the first chunk hold what the heap and the arena know of themselves.
         let start = heap.chunks.start - heap.chunks.start % page_size();
@@ -417,22 +422,22 @@ fn walk_main(memory: &dyn Memory, region: Range<u64>, mangled: bool) -> Result<O
     if region.is_empty() {
         return Ok(Outcome::default());
     }
-    attempt(memory, || {
+    attempt(memory, ATTEMPTS, || {
         let end = memory.brk().unwrap_or(region.end);
-        (end > region.start).then(|| Heap { chunks: region.start..end, main: true, mangled })
+        (end > region.start).then(|| Heap { chunks: region.start..end, main: true, open: false, mangled })
     })
 }
 
 fn walk_arena(memory: &dyn Memory, arena: &ThreadArena, mangled: bool) -> Result<Outcome, Absent> {
     let mut all = Outcome::walked();
     for heap in &arena.heaps {
-        let outcome = attempt(memory, || {
+        let outcome = attempt(memory, ATTEMPTS, || {
             let heap = thread_heap(heap.start, words(memory, heap.start)?)?;
             // The first heap of an arena has the arena's own state in it.
             let is_first = heap.arena == arena.at && (heap.start..heap.start + heap.size).contains(&arena.at);
             let before = if is_first { arena.state.end } else { heap.start + arena.at % HEAP_MAX };
             let first = before.next_multiple_of(walk::ALIGNMENT);
-            Some(Heap { chunks: first..heap.start + heap.size, main: false, mangled })
+            Some(Heap { chunks: first..heap.start + heap.size, main: false, open: false, mangled })
         })?;
         all = all.merge(outcome);
     }

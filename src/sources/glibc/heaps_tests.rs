@@ -114,7 +114,7 @@ fn child_agrees_with_malloc_info() {
 
 #[test]
 fn predicts_what_a_trim_gives_back() {
-    for name in ["holes", "small_blocks", "everything", "one_survivor_per_page", "main"] {
+    for name in ["holes", "small_blocks", "everything", "one_survivor_per_page", "main", "brk_in_the_way"] {
         alone(&format!("child_trim_{name}"));
     }
 }
@@ -172,6 +172,22 @@ fn child_trim_one_survivor_per_page() {
     let heaps = now();
     assert!(heaps.dirty < 1 << 20 && heaps.pinned > 70 << 20, "{heaps:#?}");
     trim_as_predicted();
+}
+
+#[test]
+#[ignore = "run by predicts_what_a_trim_gives_back"]
+fn child_trim_brk_in_the_way() {
+    // SAFETY: sbrk(2) by 0 changes nothing; a page that nobody may touch, where nothing is mapped yet.
+    unsafe {
+        let brk = libc::sbrk(0) as usize;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
+        let at = (brk + (1 << 20)).next_multiple_of(1 << 16) as *mut libc::c_void;
+        assert_eq!(libc::mmap(at, 4096, libc::PROT_NONE, flags, -1, 0), at);
+    }
+    child_trim_main();
+    let heaps = now();
+    let mapped = heaps.arenas.first().and_then(|main| main.mapped);
+    assert!(heaps.complete && mapped.is_some_and(|mapped| mapped > 30 << 20), "{heaps:#?}");
 }
 
 #[test]
@@ -250,6 +266,120 @@ fn child_stress() {
     threads.into_iter().for_each(|thread| assert!(thread.join().is_ok()));
     println!("{complete} of {walks} complete, slowest {slowest:?}");
     assert!(walks > 0 && complete > 0);
+}
+
+/// Memory made by hand, from `START` on. All of it is there.
+struct Image(Vec<u8>);
+
+/// Aligned as a thread's heap is.
+const START: u64 = 0x7f00_0000_0000;
+
+impl Memory for Image {
+    fn read(&self, address: u64, into: &mut [u8]) -> usize {
+        let Some(from) = address.checked_sub(START) else { return 0 };
+        let rest = self.0.get(from as usize..).unwrap_or_default();
+        let len = into.len().min(rest.len());
+        into[..len].copy_from_slice(&rest[..len]);
+        len
+    }
+
+    fn pages(&self, range: Range<u64>, each: &mut dyn FnMut(u64, bool)) -> Result<(), Absent> {
+        (0..(range.end - range.start).div_ceil(page_size())).for_each(|index| each(index, true));
+        Ok(())
+    }
+
+    fn brk(&self) -> Option<u64> {
+        None
+    }
+}
+
+impl Image {
+    fn pages(count: u64) -> Self {
+        Self(vec![0; (count * page_size()) as usize])
+    }
+
+    fn set(&mut self, at: u64, words: &[u64]) {
+        for (at, word) in (at as usize..).step_by(8).zip(words) {
+            self.0[at..at + 8].copy_from_slice(&word.to_ne_bytes());
+        }
+    }
+
+    /// Takes it for one region.
+    fn find(&self, resident: u64) -> Heaps {
+        let end = START + self.0.len() as u64;
+        let found = find(self, &[Region { start: START, end, resident, is_brk: false }], false);
+        assert!(found.is_ok());
+        found.unwrap_or_default()
+    }
+}
+
+#[test]
+fn blocks_that_are_mappings_of_their_own() {
+    let page = page_size();
+    let mut image = Image::pages(10);
+    // The kernel has made one mapping of them: two blocks, what is not malloc's, and a block of 2.43.
+    image.set(0, &[0, 3 * page | walk::IS_MMAPPED]);
+    image.set(3 * page, &[0, 2 * page | walk::IS_MMAPPED]);
+    image.set(5 * page, &[0, 100 * page | walk::IS_MMAPPED]);
+    image.set(7 * page, &[1, (3 * page - walk::HEADER) | walk::IS_MMAPPED]);
+    let heaps = image.find(10 * page);
+    assert_eq!((heaps.mmapped_resident, heaps.other_resident), (8 * page, 2 * page));
+    assert!(!heaps.complete, "there is no main heap");
+    // Where the kernel counts less, the rest is its zero page.
+    assert_eq!(image.find(page).mmapped_resident, page);
+    assert_eq!(image.find(page).other_resident, 0);
+}
+
+#[test]
+fn a_threads_heap_is_found_behind_its_description() {
+    // The layouts of 2.26, of 2.27 to 2.34, of 2.35 to 2.42, and of 2.43.
+    for (info, top) in [(32, 88), (32, 96), (48, 96), (48, 8)] {
+        let page = page_size();
+        let mut image = Image::pages(16);
+        let arena = info;
+        let first = (arena + top + STATE_END).next_multiple_of(walk::ALIGNMENT);
+        image.set(0, &[START + arena, 0, 16 * page, 16 * page]);
+        image.set(arena + top, &[START + first + 512]);
+        image.set(arena + top + ATTACHED_THREADS, &[3]);
+        image.set(first, &[0, 512 | walk::PREV_INUSE]);
+        image.set(first + 512, &[0, (16 * page - first - 512) | walk::PREV_INUSE]);
+        let heaps = image.find(16 * page);
+        let [_, found] = &heaps.arenas[..] else { unreachable!("{info} {top}: {heaps:?}") };
+        assert_eq!((found.allocated, found.threads), (Some(512), Some(3)));
+        assert_eq!(found.free, Some(16 * page - first - 512));
+        assert_eq!((heaps.used_resident, heaps.other_resident), (first + 512, 0));
+        assert_eq!((heaps.top_resident, heaps.pinned), (16 * page - first - 512, 16 * page - first - 512));
+    }
+}
+
+#[test]
+fn what_only_looks_like_a_heap_is_not_one() {
+    let page = page_size();
+    let mut image = Image::pages(4);
+    // Its arena's top is nowhere.
+    image.set(0, &[START + 48, 0, 4 * page, 4 * page]);
+    let heaps = image.find(4 * page);
+    assert_eq!((heaps.arenas.len(), heaps.other_resident, heaps.used_resident), (1, 4 * page, 0));
+}
+
+proptest::proptest! {
+    #[test]
+    fn garbage_is_somebody_elses(
+        words in proptest::collection::vec(
+            (proptest::prelude::any::<proptest::sample::Index>(), proptest::prelude::any::<u64>()), 0..40),
+        heads in proptest::collection::vec((0u64..16, 0u64..20, 0u64..8), 0..20),
+    ) {
+        let page = page_size();
+        let mut image = Image::pages(16);
+        for (index, word) in words {
+            image.set(index.index(image.0.len() / 8) as u64 * 8, &[word]);
+        }
+        for (at, size, flags) in heads {
+            image.set(at * page, &[0, size * page | flags]);
+        }
+        let heaps = image.find(16 * page);
+        proptest::prop_assert_eq!(heaps.mmapped_resident + heaps.other_resident, 16 * page);
+    }
 }
 
 /// `cargo test --release -- --ignored --nocapture bench_`

@@ -34,6 +34,9 @@ const WHOLE_HEADER: u64 = 48;
 /// The largest chunk that goes to a fastbin (`DEFAULT_MXFAST`).
 const LARGEST_FAST: u64 = 128;
 
+/// `MMAP_AS_MORECORE_SIZE`: the least that is mapped where `brk` cannot grow the main arena.
+pub const SMALLEST_PART: u64 = 1 << 20;
+
 /// How much is copied at once: fits in the processor's second cache, and the kernel holds `mmap_lock`, for
 /// reading, for 64 pages.
 const PIECE: u64 = 256 << 10;
@@ -79,6 +82,8 @@ pub struct Heap {
     pub chunks: Range<u64>,
     /// What `brk` grows: a trim gives back its top.
     pub main: bool,
+    /// A part of the main arena that was mapped: it may end at any page before `chunks` does.
+    pub open: bool,
     /// Whether links in fastbins are mangled.
     pub mangled: bool,
 }
@@ -100,6 +105,8 @@ pub struct Tally {
     pub pinned: u64,
     /// Of them: at the top of a thread's arena, which no trim gives back.
     pub top: u64,
+    /// Where the last chunk ended.
+    pub end: u64,
     /// It ended with a fencepost: the arena goes on in another heap.
     pub goes_on: bool,
     /// Free chunks by size, without the one at the top.
@@ -167,6 +174,7 @@ impl Tally {
         self.dirty += other.dirty;
         self.pinned += other.pinned;
         self.top += other.top;
+        self.end = self.end.max(other.end);
         self.goes_on |= other.goes_on;
         self.classes.merge(&other.classes);
     }
@@ -314,7 +322,7 @@ impl Walker<'_> {
         if !self.pages.has(position.at) {
             self.pages.update(self.memory, position.at..limit).map_err(|_| Inconsistent)?;
             if !self.pages.has(position.at) {
-                return Err(Inconsistent);
+                return self.end_here(position, tally);
             }
         }
         self.piece.load(self.memory, position.at..self.pages.resident_until(position.at, limit));
@@ -322,16 +330,19 @@ impl Walker<'_> {
         while let (Some(before), Some(head)) =
             (self.piece.word(position.at), self.piece.word(position.at.wrapping_add(8)))
         {
-            self.account_for_last(&mut position, before, head, tally)?;
             let (at, size) = (position.at, head & !FLAGS);
             let next = at.checked_add(size).ok_or(Inconsistent)?;
-            if size == 0 || next == end {
-                return self.end(position, size, tally);
-            }
             let is_fencepost = size == HEADER && self.is_at_an_end(at, end);
             let flags_fit = head & IS_MMAPPED == 0 && !(self.heap.main && head & NON_MAIN_ARENA != 0);
-            if !flags_fit || size % ALIGNMENT != 0 || next >= end || (size < SMALLEST && !is_fencepost) {
-                return Err(Inconsistent);
+            let is_chunk =
+                size.is_multiple_of(ALIGNMENT) && next <= end && (size >= SMALLEST || is_fencepost);
+            let is_last = next == end || (size == 0 && !self.heap.open);
+            if !flags_fit || !(is_chunk || is_last) {
+                return self.end_here(position, tally);
+            }
+            self.account_for_last(&mut position, before, head, tally)?;
+            if is_last {
+                return self.end(position, size, tally);
             }
             position.last = Some(Last { at, size, fast: self.is_fast(at, size) });
             position.at = next;
@@ -341,10 +352,11 @@ impl Walker<'_> {
         if count == 0 { Err(Inconsistent) } else { Ok(Step::Next(position)) }
     }
 
-    /// Whether a fencepost can be at `at`: two headers before the end of a heap, or of a page where another
-    /// part of the main arena follows.
+    /// Whether a fencepost can be at `at`: up to three headers, before the end of a heap, or of a page where
+    /// another part of the main arena follows.
     fn is_at_an_end(&self, at: u64, end: u64) -> bool {
-        end - at <= WHOLE_HEADER || at % self.pages.page_size() >= self.pages.page_size() - 2 * HEADER
+        const LENGTH: u64 = 3 * HEADER;
+        end - at <= LENGTH || at % self.pages.page_size() >= self.pages.page_size() - LENGTH
     }
 
     /// Now that the header behind it is known: was the last chunk free?
@@ -384,6 +396,7 @@ impl Walker<'_> {
     /// elsewhere. That is of size 0 in a thread's arena, and of two headers in the main one.
     fn end(&self, position: Position, size: u64, tally: &mut Tally) -> Result<Step, Inconsistent> {
         let Range { end, .. } = self.heap.chunks;
+        tally.end = end;
         if size >= SMALLEST {
             tally.free += end - position.at;
             // A trim joins chunks in fastbins with the top.
@@ -397,6 +410,25 @@ impl Walker<'_> {
         self.close_run(position.run, position.at, tally);
         tally.used += end - position.at;
         tally.goes_on = true;
+        Ok(Step::End)
+    }
+
+    /// Where there is no chunk: behind the last one of a part of the main arena, which is its top or one of
+    /// two fenceposts; else by mistake.
+    fn end_here(&self, mut position: Position, tally: &mut Tally) -> Result<Step, Inconsistent> {
+        let is_end = self.heap.open
+            && position.at.is_multiple_of(self.pages.page_size())
+            && position.at - self.heap.chunks.start >= SMALLEST_PART;
+        let last = position.last.filter(|_| is_end).ok_or(Inconsistent)?;
+        tally.end = position.at;
+        if last.size >= SMALLEST {
+            tally.free += last.size;
+            tally.top(position.run.unwrap_or(last.at)..position.at, false, self.pages);
+        } else {
+            self.close_run(position.run.take(), last.at, tally);
+            tally.used += last.size;
+            tally.goes_on = true;
+        }
         Ok(Step::End)
     }
 

@@ -66,8 +66,12 @@ impl Image {
     }
 
     fn walk(&self, main: bool, mangled: bool) -> Result<Tally, Inconsistent> {
+        self.walk_heap(main, false, mangled)
+    }
+
+    fn walk_heap(&self, main: bool, open: bool, mangled: bool) -> Result<Tally, Inconsistent> {
         let chunks = START..START + self.bytes.len() as u64;
-        let heap = Heap { chunks: chunks.clone(), main, mangled };
+        let heap = Heap { chunks: chunks.clone(), main, open, mangled };
         let scratch = Scratch::new();
         let pages = Pages::read(self, chunks);
         let (Some(mut scratch), Ok(mut pages)) = (scratch, pages) else { unreachable!() };
@@ -83,7 +87,8 @@ fn page() -> u64 {
 fn what_is_free_is_told_by_the_chunk_behind() {
     let rest = 4 * page() - 32 - 64 - 48;
     let tally = Image::of(&[(32, false), (64, true), (48, false), (rest, true)]).walk(false, false);
-    let mut expected = Tally { used: 80, free: 64 + rest, pinned: 64 + rest, top: rest, ..Tally::default() };
+    let (pinned, end) = (64 + rest, START + 4 * page());
+    let mut expected = Tally { used: 80, free: pinned, pinned, top: rest, end, ..Tally::default() };
     expected.classes.add(64);
     assert_eq!(tally, Ok(expected));
 }
@@ -136,6 +141,35 @@ fn a_fencepost_ends_a_heap_that_was_left() {
     let tally = image.walk(false, false).unwrap_or_default();
     assert_eq!((tally.used, tally.free, tally.top), (64, free, 0));
     assert_eq!(image.walk(true, false), Err(Inconsistent), "the main heap has a top");
+}
+
+#[test]
+fn two_fenceposts_stand_where_the_main_arena_goes_on() {
+    let parts =
+        [(page() - 32, false), (16, false), (16, false), (page() - 48, false), (48, true), (page(), true)];
+    let tally = Image::of(&parts).walk(false, false).unwrap_or_default();
+    assert_eq!((tally.used, tally.free, tally.goes_on), (2 * page() - 48, 48 + page(), false));
+    let left = Image::of(&parts[..3]).walk(true, false).unwrap_or_default();
+    assert_eq!((left.used, left.free, left.goes_on), (page(), 0, true));
+}
+
+#[test]
+fn a_part_of_the_main_arena_ends_where_its_chunks_do() {
+    let (part, top) = (SMALLEST_PART, 3 * page());
+    let chunks = [(part - top - 64, false), (64, true), (top, false), (page(), false)];
+    let mut image = Image::of(&chunks);
+    image.set(START + part - top, 64);
+    // Somebody else's memory follows.
+    image.set(START + part + 8, 0xa5a5_a5a5_a5a5_a5a5);
+    let tally = image.walk_heap(false, true, false).unwrap_or_default();
+    assert_eq!((tally.used, tally.free, tally.end), (part - top - 64, top + 64, START + part));
+    // It is no top that a trim cuts.
+    assert_eq!((tally.dirty, tally.top), (0, top + 64));
+    assert_eq!(image.walk(false, false), Err(Inconsistent));
+    // A page less is no part of an arena.
+    let mut image = Image::of(&[(part - top - page(), false), (top, false), (page(), false)]);
+    image.set(START + part - page() + 8, 0xa5a5_a5a5_a5a5_a5a5);
+    assert_eq!(image.walk_heap(false, true, false), Err(Inconsistent));
 }
 
 #[test]
