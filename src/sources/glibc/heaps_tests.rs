@@ -382,31 +382,70 @@ proptest::proptest! {
     }
 }
 
-/// `cargo test --release -- --ignored --nocapture bench_`
+/// The processor time that this thread has used.
+fn processor_time() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is writable; clock_gettime(2).
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// `cargo test --release -- --ignored --nocapture bench_a_gigabyte`: in processor time, where half of the blocks are free
+/// and where none is.
 #[test]
 #[ignore = "a measurement"]
 fn bench_a_gigabyte_of_small_blocks() {
-    let count = (1 << 30) / 80;
-    let mut blocks: Vec<*mut u8> = (0..count).map(|_| allocate(64)).collect();
-    for round in 0..2 {
+    let mut blocks = Blocks::allocate((0..(1 << 30) / 80).map(|_| 64));
+    for round in ["in use", "half of them free"] {
         let regions = regions();
-        for _ in 0..8 {
-            let (rss, started) = (process::Source::own().rss(), Instant::now());
+        for _ in 0..4 {
+            let (rss, started) = (process::Source::own().rss(), processor_time());
             let heaps = read(&regions).unwrap_or_default();
-            let (taken, after) = (started.elapsed(), process::Source::own().rss());
-            println!(
-                "{round}: {taken:?}, rss {rss:?} → {after:?}, used {} dirty {} pinned {} complete {}",
-                heaps.used_resident, heaps.dirty, heaps.pinned, heaps.complete
-            );
+            let (taken, after) = (processor_time() - started, process::Source::own().rss());
+            println!("{round}: {taken:?}, complete: {}, RSS {rss:?} → {after:?}", heaps.complete);
         }
-        let mut index = 0;
-        blocks.retain(|&block| {
-            index += 1;
-            if index % 2 == 0 {
-                // SAFETY: from `malloc`, and leaves the list.
+        blocks.free(|index| index % 2 == 0);
+    }
+}
+
+/// `cargo test --release -- --ignored --nocapture bench_what`: how long one waits for `malloc` and for `mmap` meanwhile.
+#[test]
+#[ignore = "a measurement"]
+fn bench_what_others_wait() {
+    // SAFETY: mallopt(3) takes no pointer. All threads share the arena.
+    assert_eq!(unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) }, 1);
+    let mut blocks = Blocks::allocate((0..2_000_000).map(|index| 200 + index % 300));
+    blocks.free(|index| index % 2 == 0);
+    let regions = regions();
+    let works: [(&str, &dyn Fn()); 3] = [
+        ("nothing", &|| std::thread::sleep(Duration::from_millis(100))),
+        ("the walk", &|| drop(black_box(read(&regions)))),
+        ("malloc_info", &|| drop(black_box(malloc_info::read()))),
+    ];
+    for (name, work) in works {
+        static STOP: AtomicBool = AtomicBool::new(false);
+        STOP.store(false, Ordering::Relaxed);
+        let other = std::thread::spawn(|| {
+            let (mut mallocs, mut mmaps) = (Vec::with_capacity(1 << 20), Vec::with_capacity(1 << 20));
+            while !STOP.load(Ordering::Relaxed) && mmaps.len() < 1 << 20 {
+                let started = Instant::now();
+                let block = allocate(2000);
+                // SAFETY: from `malloc`, and not used again.
                 unsafe { libc::free(block.cast()) };
+                mallocs.push(started.elapsed());
+                let started = Instant::now();
+                drop(super::super::buffer::Buffer::new(4096));
+                mmaps.push(started.elapsed());
             }
-            index % 2 != 0
+            for (what, mut times) in [("malloc", mallocs), ("mmap", mmaps)] {
+                times.sort();
+                let [median, high] = [times.len() / 2, times.len() * 999 / 1000].map(|index| times[index]);
+                println!("  {what}: median {median:?}, 99.9 % {high:?}, longest {:?}", times.last());
+            }
         });
+        println!("{name}:");
+        (0..10).for_each(|_| work());
+        STOP.store(true, Ordering::Relaxed);
+        assert!(other.join().is_ok());
     }
 }
