@@ -1,7 +1,7 @@
 //! What is still there after a purge, and why. Pure: figures in, sentences out.
 
-use crate::sources::detail::{ClassKind, SizeClass};
 use crate::snapshot::{Stats, touched};
+use crate::sources::detail::{ClassKind, SizeClass};
 use crate::sources::jemalloc::Decay;
 use crate::sources::smaps_rollup::Rollup;
 use crate::sources::{Absent, Figure};
