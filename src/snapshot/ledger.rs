@@ -291,8 +291,19 @@ pub fn from_counters(process: &Process, v8: &V8, held: &Held) -> Ledger {
 /// For other threads: from the kernel's count of every mapping.
 pub fn from_mappings(resident: &Resident, v8: &V8, held: &Held) -> Ledger {
     let mut parts = Parts::unknown(ONLY_INSPECT);
+    if resident.v8 > 0 {
+        (parts.v8_heap, parts.v8_workers) = heaps(resident.v8, v8);
+    }
     let resident = &resident.with_v8(v8.heap);
-    (parts.v8_heap, parts.v8_workers) = heaps(resident.v8, v8);
+    if parts.v8_heap.bytes.is_none() {
+        parts.v8_heap = Part::new(
+            resident.v8,
+            Accuracy::Estimate,
+            "total_physical_size: V8 does not mark its mappings here",
+        );
+        parts.v8_workers =
+            Part::unknown("inside `native` or `unattributed`: V8 does not mark its mappings here");
+    }
     let mappings = |bytes, source| Part::new(bytes, Accuracy::Exact, source);
     parts.code =
         mappings(resident.code, "smaps: files that are mapped executable somewhere, and their variables");
