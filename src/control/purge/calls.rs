@@ -53,6 +53,13 @@ pub fn give_back(dirty: u64) -> Result<&'static str, Absent> {
     }
 }
 
+/// Has jemalloc return the pages whose time has come, as it does by itself while the process allocates,
+/// or in its background threads (jemalloc(3), arena.<i>.decay).
+pub fn return_what_is_due() {
+    // Where it has no such key nothing is known to have been due.
+    let _ = forward::act(c"arena.4096.decay");
+}
+
 fn purge_arenas() -> Result<&'static str, Absent> {
     // 4096 is MALLCTL_ARENAS_ALL: every arena, by one call (jemalloc(3), arena.<i>.purge).
     match forward::act(c"arena.4096.purge") {
