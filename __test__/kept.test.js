@@ -59,26 +59,6 @@ for (const name of JEMALLOCS) {
     const on = await run('dirty_decay_ms:600000');
     assert.equal(find(on.report, 'decay-not-running'), undefined);
   });
-
-  test(`${name}: pages that were due, in a process that idles`, async (t) => {
-    const libraries = preload(t, name);
-    if (libraries === null) return;
-    const run = (conf) =>
-      runChild('purge.js', {
-        preload: libraries,
-        env: { MALLOC_CONF: conf },
-        nodeArgs: GC,
-        // Four times as long as pages are kept.
-        args: [384, 64 * 1024, 1000, 2000],
-      });
-    const { report } = await run('dirty_decay_ms:500');
-    check(report);
-    const { bytes, summary } = find(report, 'decay-not-running');
-    assert.ok(bytes > 100 * MIB && bytes <= report.stats.before.dirty, `${bytes}`);
-    assert.match(summary, /where dirty_decay_ms is 500: without background threads/);
-    const served = await run('dirty_decay_ms:500,background_thread:true');
-    assert.equal(find(served.report, 'decay-not-running'), undefined);
-  });
 }
 
 // 5.3.1 keeps nothing above 32 KiB in a thread's cache, whatever it is told.

@@ -1,5 +1,5 @@
 'use strict';
-// Fills memory, frees it, idles for as long as it is told, purges, and prints what happened.
+// Fills memory, frees it, purges, and prints what happened.
 
 const fs = require('node:fs');
 const heapgap = require('../..');
@@ -32,7 +32,7 @@ async function collectUntil(done) {
 }
 
 async function main() {
-  const [megabytes, size, keepEach, idleMs = 0] = process.argv.slice(2).map(Number);
+  const [megabytes, size, keepEach] = process.argv.slice(2).map(Number);
   const bytes = megabytes * MIB;
   const start = heapgap.stats().allocated;
   const kept = fill(bytes, size, keepEach);
@@ -44,8 +44,6 @@ async function main() {
       ? () => process.memoryUsage().arrayBuffers < bytes - 0.9 * dropped
       : () => full - heapgap.stats().allocated > 0.9 * dropped;
   await collectUntil(isFreed);
-  // Waits without allocating: not even a timer runs.
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, idleMs);
   const before = rss();
   const foretold = heapgap.stats();
   const reports = await Promise.all([heapgap.purge(), heapgap.purge(), heapgap.purge()]);

@@ -161,7 +161,7 @@ fn decay_not_running(case: &Case) -> Option<Kept> {
         (case.purgeable.ok()?, "jemalloc returns none by itself")
     } else if !background_threads {
         let why = "without background threads jemalloc returns pages only while the process allocates";
-        (case.overdue, why)
+        (case.overdue.min(case.purgeable.ok()?), why)
     } else {
         return None;
     };

@@ -107,7 +107,8 @@ impl Report {
         }
     }
 
-    /// Tells pages that were due from those that were not, before the purge takes both.
+    /// Tells pages that were due from those that were not, before the purge takes both. No more than were
+    /// due: jemalloc dates pages when it next looks at them, so that those freed since then are new to it.
     fn decay(&mut self) {
         if allocator().kind == Kind::Jemalloc {
             calls::return_what_is_due();
