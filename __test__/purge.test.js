@@ -92,8 +92,6 @@ test('tcmalloc: RSS falls by at least 90 % of what was foretold', async (t) => {
   assert.ok(before - after >= 0.9 * report.purgeable, `fell by ${before - after}`);
   assert.ok(report.stats.after.dirty < 0.1 * report.stats.before.dirty);
   assert.ok(report.stats.after.retained - report.stats.before.retained > 300 * MIB);
-  // Unflushed, the cache of the thread that asks would have grown.
-  assert.ok(report.stats.before.threadCaches < foretold.threadCaches);
 });
 
 test('mimalloc: what a worker thread left is given back', async (t) => {
