@@ -587,7 +587,10 @@ export type KeptCode =
   | 'huge-pages'
   /** Freed pages remain, though the allocator was asked to purge and reported success. */
   | 'purge-in-flight'
-  /** Freed pages had waited for this purge, because `dirty_decay_ms` is −1. */
+  /**
+   * Freed pages had waited for this purge longer than they should: `dirty_decay_ms` is −1, or they were
+   * due, and nothing allocated meanwhile or ran in the background that would have returned them.
+   */
   | 'decay-not-running'
   /** Nothing had been freed, or all of it had been returned. */
   | 'nothing-to-purge';
