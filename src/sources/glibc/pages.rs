@@ -34,7 +34,7 @@ impl Pages {
         memory.pages(range, &mut |index, is_present| {
             let index = first + index;
             if let Some(word) = self.present.get_mut((index / 64) as usize) {
-                *word = *word & !(1 << (index % 64)) | u64::from(is_present) << (index % 64);
+                *word = (*word & !(1 << (index % 64))) | u64::from(is_present) << (index % 64);
             }
         })
     }
@@ -47,7 +47,8 @@ impl Pages {
     /// Whether the page that holds `address` is in memory.
     pub fn has(&self, address: u64) -> bool {
         let index = address.checked_sub(self.start).map(|offset| offset / self.size);
-        let bit = |index: u64| Some(self.present.get(usize::try_from(index / 64).ok()?)? >> (index % 64) & 1);
+        let bit =
+            |index: u64| Some((self.present.get(usize::try_from(index / 64).ok()?)? >> (index % 64)) & 1);
         index.and_then(bit) == Some(1)
     }
 

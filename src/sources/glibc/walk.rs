@@ -43,11 +43,11 @@ const PIECE: u64 = 256 << 10;
 /// Where chunks are larger than this, only the page with the next header is copied.
 const FAR: u64 = 16 << 10;
 /// How many pieces one can go back.
-const KEPT: usize = 8;
+const KEPT: usize = 24;
 /// How many of them at each failure in a row.
-const BACK: [usize; 5] = [0, 1, 2, 4, 8];
+const BACK: [usize; 10] = [0, 1, 1, 1, 2, 2, 3, 4, 5, 5];
 /// Failures in all, so that the walk ends whatever happens to the heap meanwhile.
-const FAILURES: u32 = 64;
+const FAILURES: u32 = 256;
 
 /// What a walk needs of the machine; tests put their own in its place.
 pub trait Memory {
@@ -441,7 +441,7 @@ impl Walker<'_> {
         }
         let Some(word) = self.piece.word(at + HEADER) else { return false };
         let next = word ^ ((at + HEADER) >> 12);
-        if next % ALIGNMENT != 0 || !self.heap.chunks.contains(&next) {
+        if !next.is_multiple_of(ALIGNMENT) || !self.heap.chunks.contains(&next) {
             return false;
         }
         // Links in threads' caches are mangled too, but point behind the header.

@@ -202,7 +202,7 @@ fn a_change_in_the_middle_of_a_walk_is_read_again() {
     let mut image = Image::of(&chunks);
     image.changes = vec![(usize::MAX, START + 100 * page() + 8, 0xa5a5_a5a5_a5a5_a5a5)];
     assert_eq!(image.walk(false, false), Err(Inconsistent));
-    assert!(image.reads.get() < 100, "{}", image.reads.get());
+    assert!(image.reads.get() < 300, "{}", image.reads.get());
 }
 
 #[test]
