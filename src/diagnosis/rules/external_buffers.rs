@@ -1,6 +1,6 @@
 //! `external-buffers`: Buffers are what RSS consists of, or what grows.
 
-use super::{SNAPSHOT, grew, of_rss, until_limit, urgency, watch_first, with_trend};
+use super::{SNAPSHOT, grew, of_rss, try_first, until_limit, urgency, watch_first, with_trend};
 use crate::diagnosis::finding::{Code, Finding, Place, Severity};
 use crate::diagnosis::growth;
 use crate::diagnosis::view::{LEAST_MASS, LEAST_MASS_SHARE, View};
@@ -38,7 +38,8 @@ fn mass(view: &View) -> Option<Finding> {
         Some(LEAST_MASS),
         &view.parts().buffers.source,
     );
-    Some(watch_first(view, advise(finding)))
+    let finding = advise(finding);
+    Some(watch_first(view, try_first(view, growth::buffers, bytes, finding)))
 }
 
 fn advise(finding: Finding) -> Finding {
@@ -72,5 +73,17 @@ mod tests {
         assert!(finds(cache().limited(300.0, 240.0, 10.0), 60.0), "near the limit");
         assert!(!finds(cache().limited(512.0, 240.0, 10.0), 60.0));
         assert!(finds(cache().rss_of(200.0), 60.0), "half of RSS");
+    }
+
+    #[test]
+    fn what_no_collection_was_seen_to_leave_may_be_garbage() {
+        let advice = |samples: &[f64]| {
+            Process::on("glibc").part("buffers", 300.0).with(samples).findings[0].actions.clone()
+        };
+        let tries =
+            |samples: &[f64]| advice(samples).iter().any(|action| action.contains("experiment: true"));
+        let level = |gc| window(20, 20.0, gc, &[(Column::ArrayBuffers, &|_| 300.0 * MB)]);
+        assert!(tries(&[]) && tries(&level(None)));
+        assert!(!tries(&level(Some(5))));
     }
 }

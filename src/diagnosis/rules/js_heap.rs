@@ -1,6 +1,6 @@
 //! `js-heap`: JavaScript objects are what RSS consists of, or what grows.
 
-use super::{SNAPSHOT, grew, of_rss, until_limit, urgency, watch_first, with_trend};
+use super::{SNAPSHOT, grew, of_rss, try_first, until_limit, urgency, watch_first, with_trend};
 use crate::diagnosis::finding::{Code, Finding, Place, Severity, Unit};
 use crate::diagnosis::growth;
 use crate::diagnosis::view::{LEAST_MASS, LEAST_MASS_SHARE, View, known};
@@ -102,7 +102,8 @@ fn mass(view: &View) -> Option<Finding> {
             "process.memoryUsage().heapUsed, of all isolates",
         )
         .bytes("ledger.v8Workers", known(&view.parts().v8_workers), None, &view.parts().v8_workers.source);
-    Some(advise(view, watch_first(view, finding)))
+    let finding = watch_first(view, advise(view, finding));
+    Some(try_first(view, growth::heap, bytes, finding))
 }
 
 /// Resident and not in use: V8 gives a heap's pages back late.
