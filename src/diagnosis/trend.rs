@@ -355,6 +355,15 @@ mod tests {
         }
     }
 
+    #[test]
+    fn equal_values_lower_the_variance() {
+        // n = 6 with three pairs alike: S = 12, (6·5·17 − 3·2·1·9) / 18 = 25.33, z = 11 / 5.033.
+        let pairs = points(6, |t| (t * 3.0 + 1e-9).floor());
+        let Some(trend) = fit(&pairs) else { unreachable!("six points") };
+        assert_eq!(trend.tau, 12.0 / 15.0);
+        assert!((trend.p - 0.014_42).abs() < 1e-4, "{trend:?}");
+    }
+
     proptest! {
         #[test]
         fn any_points_are_survived(values in prop::collection::vec(any::<(f64, f64)>(), 0..200)) {

@@ -241,6 +241,18 @@ mod tests {
     }
 
     #[test]
+    fn what_does_not_grow_and_is_far_from_limits_is_what_the_service_needs() {
+        let finds = |seconds, used: f64| {
+            let level = |at: f64| (used - 10.0 * (1.0 - at)) * MB;
+            let samples = window(60, seconds, Some(5), &[(Column::HeapUsed, &level)]);
+            let process = Process::on("glibc").part("v8Heap", 220.0).heap_used(used);
+            codes(&process.with(&samples)).contains(&Code::JsHeap)
+        };
+        assert!(!finds(60.0, 200.0) && !finds(60.0, 20.0));
+        assert!(finds(59.0, 200.0) && finds(59.0, 20.0), "not watched for long enough");
+    }
+
+    #[test]
     fn detached_contexts_are_evidence() {
         let v8 = json!({ "heapUsed": 300.0 * MB, "heapLimit": 4096.0 * MB, "detachedContexts": 40.0 });
         let diagnosis = Process::on("glibc").part("v8Heap", 310.0).inspects("v8", v8).diagnose();

@@ -103,7 +103,7 @@ mod tests {
             Some(5),
             &[(Column::Allocated, &|at| line(at, 250.0)), (Column::ArrayBuffers, &|at| line(at, 200.0))],
         );
-        let diagnosis = process.part("buffers", 220.0).with(&buffers);
+        let diagnosis = process.part("native", 300.0).part("buffers", 220.0).with(&buffers);
         assert_eq!(codes(&diagnosis), [Code::ExternalBuffers, Code::NativeLive]);
     }
 }
