@@ -33,8 +33,8 @@ pub struct Trend {
 /// One time in twenty noise looks like a trend at this; what growth has to be besides lowers it, and the
 /// tests below say to how much.
 pub const SIGNIFICANT: f64 = 0.05;
-/// Nine pairs of ten have to rise less one of ten that falls, and so on: tests for significance alone take
-/// a drift for a trend where a value depends on the one before, as memory's do.
+/// Four pairs of five rise, and one falls: the test for significance alone takes drift for a trend where a
+/// value depends on the one before, as memory's do.
 pub const MONOTONE: f64 = 0.6;
 /// Below this Mann and Kendall's test cannot be significant.
 pub const LEAST_POINTS: usize = 4;

@@ -3,10 +3,7 @@
 use super::{SNAPSHOT, grew, of_rss, try_first, until_limit, urgency, watch_first, with_trend};
 use crate::diagnosis::finding::{Code, Finding, Place, Severity};
 use crate::diagnosis::growth;
-use crate::diagnosis::view::{LEAST_MASS, LEAST_MASS_SHARE, View};
-
-/// A process that is Buffers mostly is told so, though it does not grow: nobody plans for that.
-const MOST: f64 = 0.5;
+use crate::diagnosis::view::{LEAST_MASS, LEAST_MASS_SHARE, MOST_SHARE, View};
 
 pub fn judge(view: &View) -> Option<Finding> {
     growing(view).or_else(|| mass(view))
@@ -27,7 +24,7 @@ fn growing(view: &View) -> Option<Finding> {
 
 fn mass(view: &View) -> Option<Finding> {
     let bytes = view.large(view.buffers_in_use()?, LEAST_MASS, LEAST_MASS_SHARE)?;
-    let is_most = view.share(bytes)? >= MOST;
+    let is_most = view.share(bytes)? >= MOST_SHARE;
     if !is_most && growth::is_steady(view, growth::buffers) && view.is_far_from_limits() {
         return None;
     }

@@ -166,7 +166,7 @@ mod tests {
 
     use crate::diagnosis::finding::{Code, Severity};
     use crate::diagnosis::testing::{Process, codes, window};
-    use crate::diagnosis::window::Column;
+    use crate::diagnosis::window::{Column, WIDTH};
     use crate::diagnosis::words::MB;
 
     #[test]
@@ -216,6 +216,24 @@ mod tests {
         assert!(grows(Some(15)));
         assert!(!grows(Some(20)), "three collections");
         assert!(!grows(None));
+    }
+
+    #[test]
+    fn a_service_that_started_and_rests_does_not_grow() {
+        // Four collections in the first ten seconds; then nothing, or what is left uncollected still grows.
+        let grows = |later: f64| {
+            let level = |at: f64| {
+                let seconds = at * 60.0;
+                (10.0 + 6.0 * seconds.min(10.0) + later * (seconds - 10.0).max(0.0)) * MB
+            };
+            let mut samples = window(61, 60.0, None, &[(Column::HeapUsed, &level)]);
+            for row in samples.chunks_mut(WIDTH).skip(1).step_by(3).take(4) {
+                row[Column::AfterGc as usize] = 1.0;
+            }
+            codes(&Process::on("glibc").with(&samples)).contains(&Code::JsHeap)
+        };
+        assert!(!grows(0.0) && !grows(1.0));
+        assert!(grows(6.0));
     }
 
     #[test]
