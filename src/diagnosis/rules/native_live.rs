@@ -3,12 +3,9 @@
 use super::{grew, of_rss, until_limit, urgency, watch_first, with_trend};
 use crate::diagnosis::finding::{Code, Finding, Place, Severity};
 use crate::diagnosis::growth::{self, Growth};
-use crate::diagnosis::view::{LEAST_MASS, LEAST_MASS_SHARE, View, known};
+use crate::diagnosis::view::{LEAST_MASS, LEAST_MASS_SHARE, MOST_SHARE, View, known};
 use crate::diagnosis::window::Sample;
 use crate::diagnosis::words;
-
-/// A process that is native memory mostly is told so, though it does not grow.
-const MOST: f64 = 0.5;
 
 pub fn judge(view: &View) -> Option<Finding> {
     growing(view).or_else(|| mass(view))
@@ -19,7 +16,7 @@ fn growing(view: &View) -> Option<Finding> {
     let left = growth.seconds_left(view.room());
     let summary = format!(
         "Native memory in use grows by {}{}.",
-        grew(&growth),
+        grew(view, &growth),
         until_limit(left, "the container's limit")
     );
     let finding = Finding::new(Code::NativeLive, urgency(left), view.native(), summary)
@@ -45,7 +42,7 @@ fn mass(view: &View) -> Option<Finding> {
     let released = view.experiment().and_then(|experiment| experiment.released).unwrap_or(0.0).max(0.0);
     let native = if view.native_is_split() { view.native()? } else { view.native()? - released };
     let bytes = view.large(native, LEAST_MASS, LEAST_MASS_SHARE)?;
-    let is_most = view.share(bytes)? >= MOST;
+    let is_most = view.share(bytes)? >= MOST_SHARE;
     if !is_most && growth::is_steady(view, growth::native) && view.is_far_from_limits() {
         return None;
     }
@@ -70,4 +67,40 @@ fn advise(finding: Finding) -> Finding {
         .act("Find the addon: `process.report.getReport().sharedObjects` lists those that are loaded; bound its cache (`sharp.cache(false)`, SQLite's `PRAGMA cache_size`) or leave it out for a trial.")
         .act("Let jemalloc say which function allocates: with a build that has profiling, `MALLOC_CONF=prof:true,lg_prof_sample:19,prof_prefix:/tmp/jeprof` and `jeprof`.")
         .act("Neither a purge nor `--max-old-space-size` reduces it.")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::diagnosis::finding::Code;
+    use crate::diagnosis::testing::{Process, codes, found_from, window};
+    use crate::diagnosis::window::Column;
+    use crate::diagnosis::words::MB;
+
+    #[test]
+    fn from_64_mb_and_three_tenths_of_rss() {
+        let process = Process::on("jemalloc").part("external", 0.0);
+        found_from(&process, "native", Code::NativeLive, 64.0, 0.3);
+        found_from(&process.part("native", 0.0), "external", Code::NativeLive, 64.0, 0.3);
+    }
+
+    #[test]
+    fn growth_takes_no_collection_but_what_rounds_buffers_up_follows_them() {
+        let line = |at: f64, mb: f64| (20.0 + mb * at) * MB;
+        let process = Process::on("jemalloc").part("native", 60.0);
+        let alone = window(
+            60,
+            60.0,
+            None,
+            &[(Column::Allocated, &|at| line(at, 40.0)), (Column::ArrayBuffers, &|_| MB)],
+        );
+        assert_eq!(process.verdict_with(&alone), Code::NativeLive);
+        let buffers = window(
+            60,
+            60.0,
+            Some(5),
+            &[(Column::Allocated, &|at| line(at, 250.0)), (Column::ArrayBuffers, &|at| line(at, 200.0))],
+        );
+        let diagnosis = process.part("native", 300.0).part("buffers", 220.0).with(&buffers);
+        assert_eq!(codes(&diagnosis), [Code::ExternalBuffers, Code::NativeLive]);
+    }
 }
