@@ -307,6 +307,21 @@ describe('one at a time', () => {
     await until(() => made.closed);
   });
 
+  it('one that cannot be answered with is let go of', async () => {
+    const made = endless();
+    const { route } = fakes({ take: () => made.stream });
+    const res = {
+      on() {},
+      getHeaderNames: () => [],
+      setHeader() {
+        throw new Error('broken');
+      },
+    };
+    const handler = route({ heapSnapshot: true, authorize: () => true });
+    assert.equal(await handler({ method: 'GET', url: TARGET, headers: {} }, res), undefined);
+    assert.equal(made.stream.destroyed, true);
+  });
+
   const FAILURES = {
     'cannot be taken': () => {
       throw new Error('at /inside');
