@@ -37,7 +37,7 @@ export interface Allocator {
   evidence: string[];
   /** What heapgap can do with this allocator. */
   capabilities: {
-    /** `stats()` has the allocator's own figures. */
+    /** `stats()` has figures of the allocator's own, some at least. */
     stats: boolean;
     /** `purge()` makes it give memory back. */
     purge: boolean;
@@ -47,20 +47,25 @@ export interface Allocator {
 /**
  * The allocator's figures in bytes, in jemalloc's terms, whichever allocator it is.
  *
- * On jemalloc `resident = metadata + active + dirty` and `active = allocated + pinned`; these hold
- * nearly, because jemalloc does not stop the process while it counts.
+ * On jemalloc and tcmalloc `resident = metadata + active + dirty` and `active = allocated + pinned`; these
+ * hold nearly, because neither stops the process while it counts.
  */
 export interface AllocatorFigures {
   /**
    * Handed out to the program and not freed. jemalloc: `stats.allocated`, which includes
-   * `threadCaches`. glibc: `uordblks + hblkhd`, which includes what its thread caches keep.
+   * `threadCaches`. glibc: `uordblks + hblkhd`, which includes what its thread caches keep. tcmalloc:
+   * `generic.current_allocated_bytes + threadCaches`. mimalloc does not count it in a release build.
    */
   allocated: number | null;
-  /** In pages that hold at least one live object. jemalloc: `stats.active`. */
+  /**
+   * In pages that hold at least one live object. jemalloc: `stats.active`. tcmalloc:
+   * `generic.heap_size` without its free and its unmapped pages.
+   */
   active: number | null;
   /**
    * In pages that were freed and not given back yet; a purge returns them. jemalloc:
-   * `stats.arenas.4096.pdirty × arenas.page`. Counts pages that were never touched too.
+   * `stats.arenas.4096.pdirty × arenas.page`. tcmalloc: `tcmalloc.pageheap_free_bytes`. Counts pages
+   * that were never touched too.
    */
   dirty: number | null;
   /**
@@ -68,22 +73,36 @@ export interface AllocatorFigures {
    * jemalloc: `stats.arenas.4096.pmuzzy × arenas.page`.
    */
   muzzy: number | null;
-  /** The allocator's own book-keeping. jemalloc: `stats.metadata`. */
+  /**
+   * The allocator's own book-keeping. jemalloc: `stats.metadata`. tcmalloc: what
+   * `generic.total_physical_bytes` has beside the heap.
+   */
   metadata: number | null;
   /**
    * What the allocator holds in physical memory at the most: pages never touched count too, so it
-   * can exceed RSS. jemalloc: `stats.resident`.
+   * can exceed RSS. jemalloc: `stats.resident`. tcmalloc: `generic.total_physical_bytes`. mimalloc:
+   * what it has committed, from 2.1.2 on; some of its versions commit a GiB at start, and touch little.
    */
   resident: number | null;
   /**
-   * Address space in use. jemalloc: `stats.mapped`. glibc: `arena + hblkhd`, resident or not.
+   * Address space in use. jemalloc: `stats.mapped`. glibc: `arena + hblkhd`, resident or not. tcmalloc:
+   * `generic.heap_size − retained`.
    */
   mapped: number | null;
-  /** Address space kept for later, without memory behind it. jemalloc: `stats.retained`. */
+  /**
+   * Address space kept for later, without memory behind it. jemalloc: `stats.retained`. tcmalloc:
+   * `tcmalloc.pageheap_unmapped_bytes`.
+   */
   retained: number | null;
-  /** `active − allocated`: what live objects keep in their pages; no purge can return it. */
+  /**
+   * `active − allocated`: what live objects keep in their pages; no purge can return it. tcmalloc:
+   * `tcmalloc.central_cache_free_bytes`.
+   */
   pinned: number | null;
-  /** Freed objects that threads keep for themselves. jemalloc: `stats.arenas.4096.tcache_bytes`. */
+  /**
+   * Freed objects that threads keep for themselves. jemalloc: `stats.arenas.4096.tcache_bytes`. tcmalloc:
+   * `tcmalloc.thread_cache_free_bytes + tcmalloc.transfer_cache_free_bytes`.
+   */
   threadCaches: number | null;
   /**
    * In free chunks, **resident or not**. glibc: `fordblks`. A trim returns their pages and leaves
@@ -379,8 +398,14 @@ export interface Inspection extends Snapshot {
   } | null;
   /** The process's threads, counted by name. */
   threads: { name: string; count: number }[] | null;
-  /** Worker threads whose isolates could be asked (`worker.getHeapStatistics()`, Node.js 22.16). */
+  /**
+   * The worker threads' isolates, of those that answered; `null` where Node.js cannot ask them
+   * (`worker.getHeapStatistics()` came with 22.16 and 24). Those that were started before heapgap was
+   * loaded, or by other workers, are not known.
+   */
   workers: WorkerMemory[] | null;
+  /** How many other isolates are known to run; that of the main thread is one, seen from a worker. */
+  otherIsolates: number;
   /** jemalloc's arenas in use, or glibc's. */
   arenas: ArenaFigures[] | null;
   /** The size classes in use, the most wasteful first. */
@@ -548,11 +573,50 @@ export interface SnapshotOptions {
   resources?: boolean | undefined;
 }
 
+/** Why RSS is not lower after a purge, or was not before it. */
+export type KeptCode =
+  /** Allocated and not freed: live after all. */
+  | 'native-live'
+  /** Free, in pages that live objects hold. On jemalloc `summary` names the size classes. */
+  | 'pinned-fragmentation'
+  /** Freed objects that threads keep for themselves. */
+  | 'thread-caches'
+  /** Given back with `MADV_FREE`: in RSS until the kernel needs it. */
+  | 'muzzy'
+  /** More is resident than the allocator holds, and transparent huge pages are why. */
+  | 'huge-pages'
+  /** Freed pages remain, though the allocator was asked to purge and reported success. */
+  | 'purge-in-flight'
+  /** Freed pages had waited for this purge, because `dirty_decay_ms` is −1. */
+  | 'decay-not-running'
+  /** Nothing had been freed, or all of it had been returned. */
+  | 'nothing-to-purge';
+
+/** One reason. */
+export interface Kept {
+  code: KeptCode;
+  /**
+   * How much of RSS it explains: an estimate, where the allocator counts pages that were never touched.
+   */
+  bytes: number;
+  /** One sentence. */
+  summary: string;
+}
+
 /** What a purge did. */
 export interface PurgeReport {
   allocator: AllocatorName;
-  /** The call that gave memory back; `null` where heapgap has none for this allocator. */
-  method: 'arena.4096.purge' | 'malloc_trim' | null;
+  /**
+   * The call that gave memory back; `null` where heapgap has none for this allocator. `mi_collect` is
+   * made in heapgap's own thread, and returns what ended threads left and what no thread owns: what the
+   * JavaScript thread freed in pages of its own, mimalloc gives back only when that thread works on.
+   */
+  method:
+    | 'arena.4096.purge'
+    | 'malloc_trim'
+    | 'mi_collect'
+    | 'MallocExtension_ReleaseToSystem'
+    | null;
   /** RSS just before, from `/proc/self/statm`. */
   rssBefore: number | null;
   /** RSS just after. */
@@ -560,9 +624,9 @@ export interface PurgeReport {
   /** `rssBefore − rssAfter`; negative where the process grew meanwhile. */
   released: number | null;
   /**
-   * What was to be expected: `dirty + muzzy`, scaled down where jemalloc's `resident` exceeds what the
-   * kernel has beside V8's heap, because it counts pages that were never touched. An estimate. `null`
-   * on glibc, which cannot tell what a trim will return. It can be off either way.
+   * What was to be expected: `dirty + muzzy`, scaled down where `resident` exceeds what the kernel has
+   * beside V8's heap, because it counts pages that were never touched. An estimate. `null` on glibc and
+   * mimalloc, which cannot tell what will be returned. It can be off either way.
    */
   purgeable: number | null;
   stats: { before: AllocatorStats; after: AllocatorStats };
@@ -570,6 +634,11 @@ export interface PurgeReport {
   durationMs: number;
   /** How often the allocator was asked: again where RSS or its figures had not fallen as expected. */
   attempts: number;
+  /**
+   * What is still there, and why, the largest first: all that is at least 1 MiB and 5 % of RSS. Where
+   * the allocator tells too little to say it all, as glibc and mimalloc do, a note says so.
+   */
+  kept: readonly Kept[];
   notes: readonly Note[];
 }
 
@@ -760,7 +829,8 @@ export function snapshot(options?: SnapshotOptions): Snapshot;
  * Makes the allocator give free memory back to the kernel, off the JavaScript thread, and reports
  * what that did to RSS. Concurrent calls share one run. jemalloc purges every arena, after this
  * thread's cache was flushed to them; glibc trims, which stalls allocating threads for as long as
- * it takes.
+ * it takes; tcmalloc releases in steps, so that it stalls none; mimalloc collects in another thread, which
+ * reaches no memory that this one owns.
  *
  * Rejects with `ERR_HEAPGAP_THREAD` where no thread can be started. Where heapgap cannot purge the
  * allocator it resolves all the same, with `method: null` and a note.

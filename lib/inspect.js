@@ -27,9 +27,19 @@ async function inspectOnce() {
     process,
     gap: process.rss - taken.v8.heapPhysical,
     workers: isolates.workers,
-    notes: [...withoutFields(taken.notes, process), ...native.notes],
+    otherIsolates: isolates.others,
+    notes: [
+      ...withoutFields(taken.notes, process),
+      ...native.notes,
+      ...(isolates.workers ? [] : [CANNOT_ASK]),
+    ],
   };
 }
+
+const CANNOT_ASK = {
+  field: 'workers',
+  reason: "this Node.js has no worker.getHeapStatistics(); workers' Buffers are in `native`",
+};
 
 /** What the addon has to know of V8 for the ledger. */
 function question({ v8 }, { workers, others }) {
@@ -38,7 +48,7 @@ function question({ v8 }, { workers, others }) {
     arrayBuffers: v8.arrayBuffers,
     external: v8.external,
     spaces: v8.spaces.map(({ name, physical }) => ({ name, bytes: physical })),
-    workers: workers.map(({ threadId, heapPhysical, external }) => ({
+    workers: (workers ?? []).map(({ threadId, heapPhysical, external }) => ({
       name: `worker ${threadId}`,
       heapPhysical,
       external,
@@ -64,10 +74,16 @@ const NATIVE_ONLY = [
   'io',
 ];
 
-function withoutAddon(taken, { workers }) {
+function withoutAddon(taken, { workers, others }) {
   const nulls = Object.fromEntries(NATIVE_ONLY.map((field) => [field, null]));
   const reasons = NATIVE_ONLY.map((field) => ({ field, reason: why }));
-  return { ...taken, ...nulls, workers, notes: [...taken.notes, ...reasons] };
+  return {
+    ...taken,
+    ...nulls,
+    workers,
+    otherIsolates: others,
+    notes: [...taken.notes, ...reasons],
+  };
 }
 
 module.exports = { inspect };

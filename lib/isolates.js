@@ -8,7 +8,7 @@ const seen = new Set();
 process.on('worker', (worker) => seen.add(new WeakRef(worker)));
 
 /** Those that run, of those that this thread has started since heapgap was loaded. */
-function running() {
+function runningWorkers() {
   const workers = [];
   for (const reference of seen) {
     const worker = reference.deref();
@@ -22,11 +22,10 @@ function running() {
 /** For how long a worker is waited for that is busy in native code, or waits for a lock. */
 const PATIENCE_MS = 250;
 
-/** One worker's figures; `null` where it does not answer, or this Node.js cannot ask. */
+/** One worker's figures; `null` where it does not answer. */
 async function read(worker) {
   // The id is gone once the worker has ended.
   const { threadId } = worker;
-  if (typeof worker.getHeapStatistics !== 'function') return null;
   const heap = await withPatience(worker.getHeapStatistics());
   if (heap === null) return null;
   return {
@@ -51,14 +50,18 @@ function withPatience(promise) {
   });
 }
 
-/** The workers that answered, and how many isolates there are beside this thread's. */
+/**
+ * The workers that answered, or `null` where this Node.js cannot ask, and how many isolates there are
+ * beside this thread's.
+ */
 async function readIsolates() {
-  const workers = running();
-  const answers = await Promise.all(workers.map(read));
+  const running = runningWorkers();
   // Loaded when first asked: requiring heapgap must not slow down a service's start.
-  const { isMainThread } = require('node:worker_threads');
+  const { isMainThread, Worker } = require('node:worker_threads');
   // From inside a worker thread, the main thread's isolate is another one that cannot be asked.
-  const others = workers.length + (isMainThread ? 0 : 1);
+  const others = running.length + (isMainThread ? 0 : 1);
+  if (typeof Worker.prototype.getHeapStatistics !== 'function') return { workers: null, others };
+  const answers = await Promise.all(running.map(read));
   return { workers: answers.filter((answer) => answer !== null), others };
 }
 

@@ -44,7 +44,8 @@ function purgeWithoutAddon(name) {
     stats: { before: stats, after: stats },
     durationMs: 0,
     attempts: 0,
-    notes: ['method', 'released', 'purgeable'].map((field) => ({ field, reason: why })),
+    kept: [],
+    notes: ['method', 'released', 'purgeable', 'kept'].map((field) => ({ field, reason: why })),
   };
 }
 

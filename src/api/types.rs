@@ -1,9 +1,11 @@
 //! The objects that cross to JavaScript. `lib/` shapes them into what `index.d.ts` promises.
 
+use std::time::Duration;
+
 use napi_derive::napi;
 
 use super::table::{Missing, Table, path, stats as put_stats};
-use crate::control::purge::Report;
+use crate::control::purge::{self, Report};
 use crate::live::Allocator;
 use crate::snapshot::Stats;
 use crate::snapshot::ledger::Accuracy;
@@ -113,7 +115,7 @@ impl From<&Allocator> for LiveAllocator {
             version: allocator.version.clone(),
             library: allocator.library.clone(),
             evidence: allocator.evidence.clone(),
-            stats: allocator.kind.has_stats(),
+            stats: Stats::read(Duration::MAX).are_there(),
             purge: allocator.kind.has_purge(),
         }
     }
@@ -140,8 +142,27 @@ pub struct PurgeReport {
     pub duration_ms: f64,
     /// How often the allocator was asked.
     pub attempts: u32,
+    /// What is still there, and why.
+    pub kept: Vec<Kept>,
     /// Why some of these are missing.
     pub notes: Vec<Note>,
+}
+
+/// One reason why RSS is not lower.
+#[napi(object)]
+pub struct Kept {
+    /// One of `KeptCode`.
+    pub code: String,
+    /// How much it explains.
+    pub bytes: f64,
+    /// One sentence.
+    pub summary: String,
+}
+
+impl From<&purge::Kept> for Kept {
+    fn from(kept: &purge::Kept) -> Self {
+        Self { code: kept.code.to_owned(), bytes: kept.bytes as f64, summary: kept.summary.clone() }
+    }
 }
 
 impl From<&Report> for PurgeReport {
@@ -156,6 +177,7 @@ impl From<&Report> for PurgeReport {
         explain("rssAfter", report.rss_after.err());
         explain("released", released.err());
         explain("purgeable", report.purgeable.err());
+        explain("kept", report.unexplained());
         let number = |figure: Result<u64, Absent>| figure.ok().map(|value| value as f64);
         Self {
             method: report.method.ok().map(str::to_owned),
@@ -167,6 +189,7 @@ impl From<&Report> for PurgeReport {
             after: (&report.after).into(),
             duration_ms: report.duration.as_secs_f64() * 1e3,
             attempts: report.attempts,
+            kept: report.kept.iter().map(Kept::from).collect(),
             notes,
         }
     }

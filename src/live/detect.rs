@@ -43,14 +43,9 @@ impl Kind {
         }
     }
 
-    /// Whether heapgap reads this allocator's own figures.
-    pub fn has_stats(self) -> bool {
-        matches!(self, Kind::Jemalloc | Kind::Glibc)
-    }
-
     /// Whether heapgap can make this allocator give memory back.
     pub fn has_purge(self) -> bool {
-        matches!(self, Kind::Jemalloc | Kind::Glibc)
+        matches!(self, Kind::Jemalloc | Kind::Glibc | Kind::Mimalloc | Kind::Tcmalloc)
     }
 }
 

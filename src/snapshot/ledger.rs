@@ -254,6 +254,16 @@ pub struct Resident {
 }
 
 impl Resident {
+    /// A Node.js that was built without `v8_enable_private_mapping_fork_optimization` does not mark V8's
+    /// mappings: its heap is then among the allocator's.
+    fn with_v8(self, heap: u64) -> Self {
+        if self.v8 > 0 {
+            return self;
+        }
+        let v8 = heap.min(self.allocator);
+        Self { v8, allocator: self.allocator - v8, ..self }
+    }
+
     fn total(&self) -> u64 {
         let Self { v8, wasm, stacks, code, files, shared, allocator, other, .. } = *self;
         v8 + wasm + stacks + code + files + shared + allocator + other
@@ -281,7 +291,19 @@ pub fn from_counters(process: &Process, v8: &V8, held: &Held) -> Ledger {
 /// For other threads: from the kernel's count of every mapping.
 pub fn from_mappings(resident: &Resident, v8: &V8, held: &Held) -> Ledger {
     let mut parts = Parts::unknown(ONLY_INSPECT);
-    (parts.v8_heap, parts.v8_workers) = heaps(resident.v8, v8);
+    if resident.v8 > 0 {
+        (parts.v8_heap, parts.v8_workers) = heaps(resident.v8, v8);
+    }
+    let resident = &resident.with_v8(v8.heap);
+    if parts.v8_heap.bytes.is_none() {
+        parts.v8_heap = Part::new(
+            resident.v8,
+            Accuracy::Estimate,
+            "total_physical_size: V8 does not mark its mappings here",
+        );
+        parts.v8_workers =
+            Part::unknown("inside `native` or `unattributed`: V8 does not mark its mappings here");
+    }
     let mappings = |bytes, source| Part::new(bytes, Accuracy::Exact, source);
     parts.code =
         mappings(resident.code, "smaps: files that are mapped executable somewhere, and their variables");
@@ -400,10 +422,15 @@ fn fit<const N: usize>(room: u64, claims: [u64; N]) -> ([u64; N], u64) {
     (claims.map(share), 0)
 }
 
+/// Of jemalloc's metadata, what hardly any page is touched of: a leaf of its radix tree, which has 2 MiB for
+/// a GiB of addresses (rtree.h). It gives way before all others do.
+const SPARSE: u64 = 2 << 20;
+const METADATA: usize = 7;
+
 fn counted_parts(parts: &mut Parts, room: u64, told: &Told, counted: Counted) -> u64 {
     let [buffers, external, native] = told.split(counted.live);
     let known = |figure: Option<u64>| figure.unwrap_or(0);
-    let claims = [
+    let mut claims = [
         buffers,
         external,
         native,
@@ -413,6 +440,8 @@ fn counted_parts(parts: &mut Parts, room: u64, told: &Told, counted: Counted) ->
         known(counted.muzzy),
         known(counted.metadata),
     ];
+    let excess = claims.iter().sum::<u64>().saturating_sub(room);
+    claims[METADATA] -= excess.min(SPARSE).min(claims[METADATA]);
     let ([buffers, external, native, caches, pinned, dirty, muzzy, metadata], left) = fit(room, claims);
     live_parts(
         parts,
@@ -526,9 +555,19 @@ mod tests {
     fn pages_never_touched_shrink_all_in_proportion() {
         let resident = Resident { allocator: 100, ..Resident::default() };
         let ledger = from_mappings(&resident, &V8::default(), &Held::Counted(JEMALLOC));
-        assert_eq!(ledger.parts.dirty.bytes, Some(30));
-        assert_eq!(ledger.parts.native.bytes, Some(50));
+        assert_eq!(ledger.parts.dirty.bytes, Some(31));
+        assert_eq!(ledger.parts.native.bytes, Some(52));
         assert_eq!(sum(&ledger), 100);
+    }
+
+    #[test]
+    fn metadata_that_is_hardly_touched_gives_way_first() {
+        const MIB: u64 = 1 << 20;
+        let counted = Counted { live: 100 * MIB, metadata: Some(3 * MIB), ..Counted::default() };
+        let resident = Resident { allocator: 101 * MIB, ..Resident::default() };
+        let ledger = from_mappings(&resident, &V8::default(), &Held::Counted(counted));
+        assert_eq!(ledger.parts.native.bytes, Some(100 * MIB));
+        assert_eq!(ledger.parts.metadata.bytes, Some(MIB));
     }
 
     #[test]
@@ -537,6 +576,15 @@ mod tests {
         let ledger = from_mappings(&resident, &V8::default(), &Held::Counted(JEMALLOC));
         assert_eq!(ledger.parts.huge_page_slack.bytes, Some(60), "40 of zeros, and 20 beyond the count");
         assert_eq!(ledger.parts.unattributed.bytes, Some(0));
+    }
+
+    #[test]
+    fn a_heap_whose_mappings_are_not_marked_is_taken_at_v8s_word() {
+        let v8 = V8 { heap: 30, ..V8::default() };
+        let resident = Resident { allocator: 240, ..Resident::default() };
+        let ledger = from_mappings(&resident, &v8, &Held::Counted(JEMALLOC));
+        assert_eq!(ledger.parts.v8_heap.bytes, Some(30));
+        assert_eq!(ledger.parts.unattributed.bytes, Some(10));
     }
 
     #[test]

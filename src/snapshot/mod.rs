@@ -55,20 +55,25 @@ fn gap(rss: Figure, v8_resident: u64) -> Result<i64, Absent> {
 }
 
 /// What a purge can be expected to take off RSS.
+pub fn purgeable(stats: &Stats, anon: Figure, v8_resident: u64) -> Figure {
+    touched(stats.freed()?, stats, anon, v8_resident)
+}
+
+/// How much of `part`, one of the figures that make up `resident`, can be in RSS.
 ///
 /// jemalloc counts pages that were never touched (5.3.1 rounds a 64 KiB block up to 80 KiB, to vary
 /// where it starts), and those are not in RSS. Where it says that more is resident than the kernel
-/// leaves room for beside V8's heap, its freed pages are taken to be untouched in the same proportion
+/// leaves room for beside V8's heap, the part's pages are taken to be untouched in the same proportion
 /// as all others.
-pub fn purgeable(stats: &Stats, anon: Figure, v8_resident: u64) -> Figure {
-    let (freed, resident) = (stats.freed()?, stats.resident?);
+pub fn touched(part: u64, stats: &Stats, anon: Figure, v8_resident: u64) -> Figure {
+    let resident = stats.resident?;
     let room = anon?.saturating_sub(v8_resident);
     if resident <= room {
-        return Ok(freed);
+        return Ok(part);
     }
     // 128 bits, because the product of two sizes does not fit in 64.
-    let share = u128::from(freed) * u128::from(room) / u128::from(resident);
-    Ok(u64::try_from(share).unwrap_or(freed))
+    let share = u128::from(part) * u128::from(room) / u128::from(resident);
+    Ok(u64::try_from(share).unwrap_or(part))
 }
 
 #[cfg(test)]
@@ -95,7 +100,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_known_is_not_guessed() {
-        let reason = Absent::NotCounted("glibc");
+        let reason = Absent::NoKey("stats.arenas.4096.pdirty");
         let unknown = Stats { dirty: Err(reason), ..stats(0, 0, 0) };
         assert_eq!(purgeable(&unknown, Ok(1), 0), Err(reason));
         assert!(purgeable(&stats(1, 1, 1), Err(reason), 0).is_err());

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use crate::live::{Kind, allocator};
 use crate::sources::glibc::{self, Glibc};
 use crate::sources::jemalloc::{self, Jemalloc};
+use crate::sources::mimalloc::{self, Mimalloc};
 use crate::sources::refreshed::Sample;
+use crate::sources::tcmalloc::{self, Tcmalloc};
 use crate::sources::{Absent, Figure};
 
 /// Figures of the live allocator, in bytes unless said otherwise. What each means, and where it
@@ -40,6 +42,8 @@ impl Stats {
         match allocator().kind {
             Kind::Jemalloc => jemalloc::read(max_age).into(),
             Kind::Glibc => glibc::read(max_age).into(),
+            Kind::Mimalloc => mimalloc::read(max_age).into(),
+            Kind::Tcmalloc => tcmalloc::read(max_age).into(),
             other => Self::absent(Absent::Unread(other.name())),
         }
     }
@@ -49,6 +53,8 @@ impl Stats {
         match allocator().kind {
             Kind::Jemalloc => jemalloc::refresh_if_due().into(),
             Kind::Glibc => glibc::refresh_if_due().into(),
+            Kind::Mimalloc => mimalloc::refresh_if_due().into(),
+            Kind::Tcmalloc => tcmalloc::refresh_if_due().into(),
             other => Self::absent(Absent::Unread(other.name())),
         }
     }
@@ -58,8 +64,16 @@ impl Stats {
         match allocator().kind {
             Kind::Jemalloc => jemalloc::refresh().into(),
             Kind::Glibc => glibc::refresh().into(),
+            Kind::Mimalloc => mimalloc::refresh().into(),
+            Kind::Tcmalloc => tcmalloc::refresh().into(),
             other => Self::absent(Absent::Unread(other.name())),
         }
+    }
+
+    /// No figure at all, for tests to fill in.
+    #[cfg(test)]
+    pub fn unknown() -> Self {
+        Self::absent(Absent::NotCounted("a test"))
     }
 
     fn absent(reason: Absent) -> Self {
@@ -82,9 +96,18 @@ impl Stats {
         }
     }
 
-    /// In pages that were freed and not given back for certain: `dirty + muzzy`.
+    /// In pages that were freed and not given back for certain: `dirty + muzzy`, or `dirty` alone where
+    /// the allocator knows no other way.
     pub fn freed(&self) -> Figure {
-        Ok(self.dirty?.saturating_add(self.muzzy?))
+        match self.muzzy {
+            Err(Absent::NotCounted(_)) => self.dirty,
+            muzzy => Ok(self.dirty?.saturating_add(muzzy?)),
+        }
+    }
+
+    /// Whether the live allocator tells anything.
+    pub fn are_there(&self) -> bool {
+        self.allocated.is_ok() || self.resident.is_ok()
     }
 }
 
@@ -127,6 +150,37 @@ impl From<Sample<Glibc>> for Stats {
             at: Some(sample.at),
             overdue: sample.overdue,
             ..Self::absent(Absent::NotCounted(Kind::Glibc.name()))
+        }
+    }
+}
+
+impl From<Sample<Mimalloc>> for Stats {
+    fn from(sample: Sample<Mimalloc>) -> Self {
+        Self {
+            resident: sample.value.committed,
+            at: sample.value.committed.is_ok().then_some(sample.at),
+            overdue: sample.overdue,
+            ..Self::absent(Absent::NotCounted(Kind::Mimalloc.name()))
+        }
+    }
+}
+
+impl From<Sample<Tcmalloc>> for Stats {
+    fn from(sample: Sample<Tcmalloc>) -> Self {
+        let read = sample.value;
+        Self {
+            allocated: read.allocated,
+            active: read.active,
+            dirty: read.dirty,
+            metadata: read.metadata,
+            resident: read.resident,
+            mapped: read.mapped,
+            retained: read.retained,
+            pinned: read.pinned,
+            thread_caches: read.thread_caches,
+            at: Some(sample.at),
+            overdue: sample.overdue,
+            ..Self::absent(Absent::NotCounted(Kind::Tcmalloc.name()))
         }
     }
 }

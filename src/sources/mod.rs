@@ -8,6 +8,7 @@ pub mod detail;
 pub mod file;
 pub mod glibc;
 pub mod jemalloc;
+pub mod mimalloc;
 pub mod mounts;
 pub mod objects;
 pub mod own_memory;
@@ -15,6 +16,8 @@ pub mod pagemap;
 pub mod process;
 pub mod refreshed;
 pub mod smaps;
+pub mod smaps_rollup;
+pub mod tcmalloc;
 pub mod thp;
 pub mod threads;
 

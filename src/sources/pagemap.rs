@@ -67,3 +67,78 @@ impl Pagemap {
 fn absent(error: std::io::Error) -> Absent {
     Absent::File(PAGEMAP, error.raw_os_error().unwrap_or(libc::EIO))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Pages of fresh memory, of which `touched` were written to.
+    fn pages(count: usize, touched: impl Fn(usize) -> bool, look: impl FnOnce(u64)) {
+        let (page, flags) = (page_size() as usize, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        // SAFETY: a fresh mapping of so many pages, written to inside of it and unmapped after use. Huge
+        // pages, which would come by hundreds, are turned off for it.
+        unsafe {
+            let start = libc::mmap(
+                std::ptr::null_mut(),
+                count * page,
+                libc::PROT_READ | libc::PROT_WRITE,
+                flags,
+                -1,
+                0,
+            );
+            assert_ne!(start, libc::MAP_FAILED);
+            libc::madvise(start, count * page, libc::MADV_NOHUGEPAGE);
+            for index in (0..count).filter(|&index| touched(index)) {
+                start.byte_add(index * page).cast::<u8>().write(1);
+            }
+            look(start as u64);
+            libc::munmap(start, count * page);
+        }
+    }
+
+    fn open() -> Pagemap {
+        let Ok(pagemap) = Pagemap::open(Path::new("/")) else { unreachable!("no pagemap") };
+        pagemap
+    }
+
+    #[test]
+    fn touched_pages_are_present() {
+        // More than one piece of the file.
+        const COUNT: usize = 10_000;
+        pages(
+            COUNT,
+            |index| index % 7 == 3,
+            |start| {
+                let mut present = Vec::new();
+                let end = start + COUNT as u64 * page_size();
+                let read = open().each(start..end, |index, is_present| present.push((index, is_present)));
+                assert_eq!(read, Ok(()));
+                let expected: Vec<_> = (0..COUNT as u64).map(|index| (index, index % 7 == 3)).collect();
+                assert_eq!(present, expected);
+                assert_eq!(open().present(start..end), Ok((COUNT as u64 - 3).div_ceil(7) * page_size()));
+            },
+        );
+    }
+
+    #[test]
+    fn a_part_of_a_page_is_that_page() {
+        pages(
+            3,
+            |index| index == 1,
+            |start| {
+                let page = page_size();
+                let mut pagemap = open();
+                assert_eq!(pagemap.present(start..start + page), Ok(0));
+                assert_eq!(pagemap.present(start + page - 1..start + page + 1), Ok(page));
+                assert_eq!(pagemap.present(start + 5..start + 5), Ok(0));
+            },
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named() {
+        let none = Pagemap::open(Path::new("/nonexistent")).map(|_| ());
+        assert_eq!(none, Err(Absent::File(PAGEMAP, libc::ENOENT)));
+        assert!(open().present(u64::MAX - 9000..u64::MAX).is_err());
+    }
+}

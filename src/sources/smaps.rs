@@ -241,3 +241,172 @@ fn parse_rollup(text: &str) -> Rollup {
     });
     Rollup { rss, pss, anonymous, lazy_free, huge, swap }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::fs;
+
+    const NODE_20: &str = include_str!("../../__test__/fixtures/smaps/node20-glibc");
+    const NODE_24_JEMALLOC: &str = include_str!("../../__test__/fixtures/smaps/node24-jemalloc");
+    const LINUX_4_18: &str = include_str!("../../__test__/fixtures/smaps/linux-4.18");
+    const NODE_20_ROLLUP: &str = include_str!("../../__test__/fixtures/smaps/node20-glibc.rollup");
+    const NODE_24_ROLLUP: &str = include_str!("../../__test__/fixtures/smaps/node24-jemalloc.rollup");
+
+    fn mappings(text: &str) -> Vec<Mapping> {
+        parse(text).unwrap_or_default()
+    }
+
+    fn sum(mappings: &[Mapping], of: fn(&Mapping) -> u64) -> u64 {
+        mappings.iter().map(of).sum()
+    }
+
+    #[test]
+    fn sums_are_those_of_the_kernel() {
+        for (smaps, rollup) in [(NODE_20, NODE_20_ROLLUP), (NODE_24_JEMALLOC, NODE_24_ROLLUP)] {
+            let (mappings, rollup) = (mappings(smaps), parse_rollup(rollup));
+            assert_eq!(Ok(sum(&mappings, |it| it.rss)), rollup.rss);
+            assert_eq!(Ok(sum(&mappings, |it| it.anonymous)), rollup.anonymous);
+            assert_eq!(Ok(sum(&mappings, |it| it.huge)), rollup.huge);
+            assert_eq!(Ok(sum(&mappings, |it| it.lazy_free)), rollup.lazy_free);
+            assert_eq!(Ok(sum(&mappings, |it| it.swap)), rollup.swap);
+            // Each line is rounded down to whole KiB.
+            let pss = sum(&mappings, |it| it.pss);
+            let rounding = 1024 * mappings.len() as u64;
+            assert!(
+                rollup.pss.is_ok_and(|exact| (pss..=pss + rounding).contains(&exact)),
+                "{pss} {rollup:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_node_process() {
+        let mappings = mappings(NODE_20);
+        assert_eq!(mappings.len(), NODE_20.lines().filter(|line| line.starts_with("Size:")).count());
+        let program = &mappings[2];
+        assert_eq!((program.start, program.end), (0xb72000, 0x25fe000));
+        assert_eq!(program.path.as_deref(), Some("/usr/local/bin/node"));
+        assert!(program.read && program.execute && !program.write && !program.shared);
+        assert!(program.inode > 0 && program.device != (0, 0));
+        assert!(mappings.iter().any(|it| it.dont_copy() && it.path.is_none() && it.write));
+        assert!(mappings.iter().any(|it| it.no_huge_page() && it.is_closed()));
+        assert!(mappings.iter().any(|it| it.path.as_deref() == Some("[heap]")));
+    }
+
+    #[test]
+    fn an_older_kernel() {
+        let mappings = mappings(LINUX_4_18);
+        assert!(mappings.len() > 100);
+        assert!(mappings.iter().all(|it| it.flags.is_some() && !it.no_huge_page()));
+        assert_eq!(Ok(sum(&mappings, |it| it.rss)), parse_rollup(NODE_20_ROLLUP).rss);
+        let without: String = NODE_20
+            .lines()
+            .filter(|line| !line.starts_with("VmFlags"))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        assert!(parse(&without).is_ok_and(|mappings| mappings.iter().all(|it| it.flags.is_none())));
+    }
+
+    #[test]
+    fn paths_are_as_the_kernel_writes_them() {
+        let long = "a b".repeat(1400);
+        for path in
+            ["/a b/c d (deleted)", "/line\\012break", "/SYSV00000000 (deleted)", "[anon: glibc: x y]", &long]
+        {
+            let text = format!("1000-2000 rw-s 00000000 00:01 7          {path}\nRss:  4 kB\n");
+            assert_eq!(mappings(&text)[0].path.as_deref(), Some(path));
+        }
+        assert_eq!(mappings("1000-2000 rw-p 00000000 00:00 0 \nRss: 0 kB\n")[0].path, None);
+        assert_eq!(mappings("1000-2000 rw-p 00000000 00:00 0\nRss: 0 kB\n")[0].path, None);
+    }
+
+    #[test]
+    fn what_is_not_smaps_is_malformed() {
+        let malformed = Err(Absent::Malformed(SMAPS));
+        let header = "1000-2000 rw-p 00000000 00:00 0\n";
+        for text in [
+            "",
+            "Rss: 4 kB\n",
+            header,
+            &format!("{header}{header}"),
+            &format!("{header}Rss: 4 kB\n500-600 rw-p 00000000 00:00 0\nRss: 0 kB\n"),
+            &format!("{header}Rss: 8 kB\n"),
+            &format!("{header}Rss: 4\n Rss\n"),
+            &format!("{header}Rss: 4 MB\n"),
+            "2000-1000 rw-p 00000000 00:00 0\nRss: 0 kB\n",
+            "1000-2000 rw 00000000 00:00 0\nRss: 0 kB\n",
+            "1000-2000 rw-p\nRss: 0 kB\n",
+            "x-2000 rw-p 00000000 00:00 0\nRss: 0 kB\n",
+        ] {
+            assert_eq!(parse(text), malformed, "{text}");
+        }
+    }
+
+    /// Through a file, in pieces (few enough not to disturb the tests that watch what is allocated): many mappings with long names, and one name longer than the buffer.
+    #[test]
+    fn a_large_file_is_read_in_pieces() {
+        let mut text = String::new();
+        for index in 0..1_200u64 {
+            let (start, end) = (index << 16, (index << 16) + 0x4000);
+            let path = "with a space ".repeat(if index == 600 { 9_000 } else { 5 });
+            text += &format!(
+                "{start:08x}-{end:08x} r--p 00000000 fe:00 {index} /{path}\nRss:    {:>5} kB\n",
+                index % 16
+            );
+            text += "VmFlags: rd mr mw me dc \n";
+        }
+        let root = std::env::temp_dir().join(format!("heapgap-smaps-{}", std::process::id()));
+        let written =
+            fs::create_dir_all(root.join("proc/self")).and_then(|()| fs::write(root.join(SMAPS), &text));
+        let read = read(&root);
+        let _ = fs::remove_dir_all(&root);
+        assert!(written.is_ok());
+        let mappings = read.unwrap_or_default();
+        assert_eq!(mappings.len(), 1_200);
+        let expected: u64 = (0..1_200).map(|index| index % 16 * 1024).sum();
+        assert_eq!(sum(&mappings, |it| it.rss), expected);
+        assert!(mappings.iter().all(Mapping::dont_copy));
+        assert_eq!(mappings[600].path.as_ref().map(String::len), Some(1 + 9_000 * 13));
+    }
+
+    #[test]
+    fn own_sums_agree() {
+        let root = Path::new("/");
+        let (mappings, rollup) = (read(root).unwrap_or_default(), rollup(root));
+        let total = sum(&mappings, |it| it.rss);
+        assert!(
+            rollup.is_ok_and(|it| it.rss.is_ok_and(|rss| rss.abs_diff(total) < 32 << 20)),
+            "{total} {rollup:?}"
+        );
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let nowhere = Path::new("/nonexistent");
+        assert_eq!(read(nowhere), Err(Absent::File(SMAPS, libc::ENOENT)));
+        assert_eq!(rollup(nowhere), Err(Absent::File(ROLLUP, libc::ENOENT)));
+        let old = parse_rollup("00400000-7fff0000 ---p 00000000 00:00 0 [rollup]\nRss: 8 kB\nSwap: x kB\n");
+        assert_eq!(old.rss, Ok(8192));
+        assert_eq!(old.lazy_free, Err(Absent::NoLine(ROLLUP, "LazyFree")));
+        assert_eq!(old.swap, Err(Absent::Malformed(ROLLUP)));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in any::<String>()) {
+            let _ = parse(&text);
+            parse_rollup(&text);
+        }
+
+        #[test]
+        fn no_mapping_panics(
+            header in "[0-9a-g]{0,17}-[0-9a-f]{0,17} [rwxps-]{0,5} [0-9]{0,9} [0-9a-f:]{0,6} [0-9]{0,21} {0,3}[^\n]{0,9}",
+            line in "(Rss|Pss|Swap|Anonymous|LazyFree):? *[0-9]{0,21} ?(kB)?",
+            flags in "VmFlags:( [a-z]{2}){0,5}",
+        ) {
+            let _ = parse(&format!("{header}\n{line}\n{flags}\n{header}\n{line}\n"));
+        }
+    }
+}

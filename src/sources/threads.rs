@@ -71,3 +71,65 @@ fn sp(line: &str) -> Option<u64> {
     let fields = 2 + from_the_end.count();
     u64::from_str_radix(pointer, 16).ok().filter(|&pointer| pointer != 0 && (fields == 3 || fields == 9))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::sync::mpsc;
+
+    #[test]
+    fn a_thread_that_waits_has_a_stack_pointer() {
+        let (tell, told) = mpsc::channel();
+        let (end, wait) = mpsc::channel::<()>();
+        let waiting = std::thread::Builder::new().name("heapgap waits".into()).spawn(move || {
+            let local = 0u8;
+            let _ = tell.send(&raw const local as u64);
+            let _ = wait.recv();
+        });
+        let local = told.recv().unwrap_or(0);
+        // It waits in a system call soon after it has told where it is.
+        let found = (0..100_000).find_map(|_| {
+            let threads = read(Path::new("/")).unwrap_or_default();
+            threads.into_iter().find(|it| it.name == "heapgap waits" && it.stack_pointer.is_some())
+        });
+        drop(end);
+        assert!(waiting.is_ok_and(|waiting| waiting.join().is_ok()));
+        let pointer = found.and_then(|thread| thread.stack_pointer).unwrap_or(0);
+        assert!((local - (64 << 10)..local + 4096).contains(&pointer), "{pointer:x} {local:x}");
+    }
+
+    #[test]
+    fn names_are_counted() {
+        let thread = |name: &str| Thread { id: 1, name: name.to_owned(), stack_pointer: None };
+        let groups = by_name(&["b", "a", "c", "b"].map(thread));
+        let counted: Vec<_> = groups.iter().map(|group| (group.name.as_str(), group.count)).collect();
+        assert_eq!(counted, [("b", 2), ("a", 1), ("c", 1)]);
+        assert_eq!(serde_json::to_string(&groups[0]).ok().as_deref(), Some(r#"{"name":"b","count":2}"#));
+    }
+
+    #[test]
+    fn stack_pointers() {
+        let waits = "281 0x10 0x7ffd5cf12d80 0x400 0x3c8 0x0 0x8 0x7ffd5cf12020 0x7f030ed26cae\n";
+        assert_eq!(sp(waits), Some(0x7ffd_5cf1_2020));
+        assert_eq!(sp("-1 0x7ffd5cf12020 0x7f030ed26cae\n"), Some(0x7ffd_5cf1_2020));
+        for none in
+            ["running\n", "", "-1 0x0 0x0\n", "281 0x10 0x7ffd5cf12d80 0x400\n", "-1 7ffd5cf12020 0x1\n"]
+        {
+            assert_eq!(sp(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        assert_eq!(read(Path::new("/nonexistent")), Err(Absent::File(TASK, libc::ENOENT)));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in any::<String>(), words in "(0x[0-9a-f]{0,18} ){0,9}") {
+            sp(&text);
+            sp(&words);
+        }
+    }
+}

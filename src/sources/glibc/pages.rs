@@ -2,18 +2,41 @@
 
 use std::ops::Range;
 
+use super::walk::Memory;
+use crate::sources::Absent;
+use crate::sources::process::page_size;
+
 /// The pages of one range.
 #[derive(Debug)]
 pub struct Pages {
     start: u64,
     size: u64,
-    present: Vec<bool>,
+    /// A bit for each.
+    present: Vec<u64>,
 }
 
 impl Pages {
-    /// `present` says it of the pages from `start` on, of `size` bytes each.
-    pub fn new(start: u64, size: u64, present: Vec<bool>) -> Self {
-        Self { start, size, present }
+    /// Those of `range`, as they are now.
+    pub fn read(memory: &dyn Memory, range: Range<u64>) -> Result<Self, Absent> {
+        let size = page_size();
+        let start = range.start / size * size;
+        // Allocated first: where it is allocated from may be what is looked at.
+        let count = range.end.saturating_sub(start).div_ceil(size);
+        let present = vec![0; count.div_ceil(64) as usize];
+        let mut pages = Self { start, size, present };
+        pages.update(memory, range)?;
+        Ok(pages)
+    }
+
+    /// Reads those of `range`, which is part of the whole, anew.
+    pub fn update(&mut self, memory: &dyn Memory, range: Range<u64>) -> Result<(), Absent> {
+        let first = (range.start.saturating_sub(self.start)) / self.size;
+        memory.pages(range, &mut |index, is_present| {
+            let index = first + index;
+            if let Some(word) = self.present.get_mut((index / 64) as usize) {
+                *word = *word & !(1 << (index % 64)) | u64::from(is_present) << (index % 64);
+            }
+        })
     }
 
     /// Bytes in one.
@@ -24,8 +47,8 @@ impl Pages {
     /// Whether the page that holds `address` is in memory.
     pub fn has(&self, address: u64) -> bool {
         let index = address.checked_sub(self.start).map(|offset| offset / self.size);
-        let page = index.and_then(|index| self.present.get(usize::try_from(index).ok()?));
-        page.copied().unwrap_or(false)
+        let bit = |index: u64| Some(self.present.get(usize::try_from(index / 64).ok()?)? >> (index % 64) & 1);
+        index.and_then(bit) == Some(1)
     }
 
     /// How many bytes of `range` are in memory.

@@ -1,16 +1,22 @@
 //! Making the live allocator give free memory back to the kernel.
 
-use std::ffi::c_int;
+mod calls;
+mod kept;
+
+pub use calls::flush_thread_cache;
+pub use kept::Kept;
+
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::live::{Kind, allocator, forward, symbols};
+use crate::live::{Kind, allocator};
 use crate::snapshot::{self, Stats};
-use crate::sources::{Absent, Figure, process};
+use crate::sources::{Absent, Figure, jemalloc, process, smaps_rollup};
 
 /// What a purge did.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Report {
     /// The call that gave memory back.
     pub method: Result<&'static str, Absent>,
@@ -26,6 +32,8 @@ pub struct Report {
     pub attempts: u32,
     /// All of it, waiting between attempts included.
     pub duration: Duration,
+    /// What is still there, and why; the largest first.
+    pub kept: Vec<Kept>,
 }
 
 impl Report {
@@ -35,15 +43,19 @@ impl Report {
         let too_large = Absent::Because("RSS is beyond 2^63 bytes");
         self.rss_before?.checked_signed_diff(self.rss_after?).ok_or(too_large)
     }
-}
 
-/// Hands what this thread's cache keeps back to its arenas, where a purge can reach it. Cheap enough
-/// for the JavaScript thread, and useless in any other: a cache can be flushed by its own thread only
-/// (jemalloc(3), thread.tcache.flush).
-pub fn flush_thread_cache() {
-    if allocator().kind == Kind::Jemalloc {
-        // EFAULT where this thread has no cache: then there is nothing to flush.
-        let _ = forward::act(c"thread.tcache.flush");
+    /// Why `kept` does not say it all.
+    pub fn unexplained(&self) -> Option<Absent> {
+        self.method.err().or_else(|| match allocator().kind {
+            Kind::Glibc => Some(Absent::Because(
+                "glibc does not tell how much of `stats.after.free` is still resident, and what pins it",
+            )),
+            Kind::Mimalloc => Some(Absent::Because(
+                "mimalloc gives back what ended threads left and what no thread owns; what a running thread has \
+                 freed, that thread gives back itself, and mimalloc does not tell how much it is",
+            )),
+            _ => None,
+        })
     }
 }
 
@@ -56,14 +68,22 @@ pub fn purge(v8_resident: u64) -> Report {
     let _running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
     let started = Instant::now();
     let mut report = Report::before(v8_resident);
-    match allocator().kind {
-        Kind::Jemalloc => purge_jemalloc(&mut report),
-        Kind::Glibc => trim_glibc(&mut report),
-        _ => {}
-    }
+    report.run();
     report.duration = started.elapsed();
+    if report.method.is_ok() {
+        report.kept = kept::kept(&report.case(v8_resident));
+    }
     report
 }
+
+/// The waits between attempts: long enough for a purge in another thread, such as jemalloc's own
+/// background thread, to finish.
+const WAITS: [Duration; 4] = [
+    Duration::from_millis(5),
+    Duration::from_millis(10),
+    Duration::from_millis(20),
+    Duration::from_millis(40),
+];
 
 impl Report {
     fn before(v8_resident: u64) -> Self {
@@ -79,6 +99,40 @@ impl Report {
             after: before,
             attempts: 0,
             duration: Duration::ZERO,
+            kept: Vec::new(),
+        }
+    }
+
+    /// Asks until the freed pages are gone, or patience is.
+    fn run(&mut self) {
+        let mut waits = WAITS.iter();
+        loop {
+            self.method = calls::give_back(self.after.dirty.unwrap_or(0));
+            if self.method.is_err() {
+                return;
+            }
+            self.attempts += 1;
+            self.look_again();
+            match waits.next() {
+                Some(wait) if !self.is_done() => thread::sleep(*wait),
+                _ => return,
+            }
+        }
+    }
+
+    /// What tells why RSS is not lower: read once, afterwards.
+    fn case(&self, v8_resident: u64) -> kept::Case {
+        let is_jemalloc = allocator().kind == Kind::Jemalloc;
+        kept::Case {
+            before: self.before,
+            after: self.after,
+            rss: self.rss_after,
+            anon: process::Source::own().read().anon,
+            released: self.released().unwrap_or(0),
+            v8_resident,
+            rollup: smaps_rollup::rollup(Path::new("/")),
+            classes: if is_jemalloc { jemalloc::size_classes() } else { Vec::new() },
+            decay: if is_jemalloc { jemalloc::decay() } else { None },
         }
     }
 
@@ -87,7 +141,8 @@ impl Report {
         self.rss_after = process::Source::own().rss();
     }
 
-    /// Whether the freed pages are gone from the allocator and from RSS. A busy process makes new dirty
+    /// Whether the freed pages are gone from the allocator and from RSS; true where it does not count
+    /// them, because nothing tells whether asking again would help. A busy process makes new dirty
     /// pages all the time, so a tenth may remain, and RSS may have grown by half as much again.
     fn is_done(&self) -> bool {
         const NOISE: u64 = 1 << 20;
@@ -97,55 +152,6 @@ impl Report {
         let fallen = self.released().unwrap_or(0) >= expected.saturating_sub(NOISE) as i64;
         gone && fallen
     }
-}
-
-/// The waits between attempts: long enough for a purge in another thread, such as jemalloc's own
-/// background thread, to finish.
-const WAITS: [Duration; 4] = [
-    Duration::from_millis(5),
-    Duration::from_millis(10),
-    Duration::from_millis(20),
-    Duration::from_millis(40),
-];
-
-fn purge_jemalloc(report: &mut Report) {
-    let mut waits = WAITS.iter();
-    loop {
-        report.attempts += 1;
-        // 4096 is MALLCTL_ARENAS_ALL: every arena, by one call (jemalloc(3), arena.<i>.purge).
-        if let Err(errno) = forward::act(c"arena.4096.purge") {
-            report.method = Err(refused(errno));
-            return;
-        }
-        report.method = Ok("arena.4096.purge");
-        report.look_again();
-        match waits.next() {
-            Some(wait) if !report.is_done() => thread::sleep(*wait),
-            _ => return,
-        }
-    }
-}
-
-fn refused(errno: c_int) -> Absent {
-    match errno {
-        libc::ENOENT => Absent::NoKey("arena.4096.purge"),
-        _ => Absent::Because("jemalloc refused arena.4096.purge"),
-    }
-}
-
-fn trim_glibc(report: &mut Report) {
-    type MallocTrim = unsafe extern "C" fn(usize) -> c_int;
-    // SAFETY: the type is that of malloc.h.
-    let Some(trim) = (unsafe { symbols::function::<MallocTrim>(c"malloc_trim") }) else {
-        report.method = Err(Absent::Because("this libc has no malloc_trim"));
-        return;
-    };
-    report.attempts = 1;
-    // SAFETY: malloc_trim(3) takes any pad and is thread-safe. Its answer is 1 even when nothing was
-    // released: RSS tells.
-    unsafe { trim(0) };
-    report.method = Ok("malloc_trim");
-    report.look_again();
 }
 
 #[cfg(test)]
@@ -165,7 +171,7 @@ mod tests {
 
     #[test]
     fn what_was_not_purged_released_nothing_that_is_known() {
-        let reason = Absent::Unread("mimalloc");
+        let reason = Absent::Unread("musl");
         let report = Report { method: Err(reason), ..Report::before(0) };
         assert_eq!(report.released(), Err(reason));
     }
