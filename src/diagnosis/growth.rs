@@ -148,3 +148,8 @@ pub fn in_use(view: &View, figure: fn(&Sample) -> f64, now: f64) -> f64 {
     let reached = |point: &Point| point.at < last.at && point.value >= now * SAME_LEVEL;
     if view.window.series(figure).iter().any(reached) { now.min(last.value) } else { now }
 }
+
+/// Whether a major garbage collection has left as much as there is `now`, so that it is no garbage.
+pub fn has_survived(view: &View, figure: fn(&Sample) -> f64, now: f64) -> bool {
+    view.window.after_gc(figure).iter().any(|point| point.value >= now * SAME_LEVEL)
+}

@@ -10,6 +10,8 @@ mod growth;
 mod rules;
 #[cfg(test)]
 mod scenarios;
+#[cfg(test)]
+mod testing;
 mod trend;
 mod verdict;
 mod view;

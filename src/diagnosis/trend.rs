@@ -227,16 +227,19 @@ mod tests {
     #[test]
     fn noise_does_not_grow() {
         let noise = |n: usize, random: &mut Random| points(n, |_| 100.0 + 20.0 * random.next());
-        // As few collections as can be judged: 1 of 24 orders rises all the time, and a third of those
-        // does not slow down. What matters is asked of it besides (src/diagnosis/growth.rs).
-        let four = seem_to_grow(|random| growth(&points(4, |_| random.next()).map_at(2.0)));
-        assert!(four <= 42, "{four} of 1000");
-        assert!(seem_to_grow(|random| growth(&noise(8, random))) <= 15);
-        assert_eq!(seem_to_grow(|random| growth(&noise(16, random))), 0);
-        assert_eq!(seem_to_grow(|random| growth(&noise(60, random))), 0);
-        assert_eq!(seem_to_grow(|random| growth_of_minima(&noise(600, random))), 0);
-        let short = seem_to_grow(|random| growth_of_minima(&noise(12, random)));
-        assert!(short <= 25, "{short} of 1000");
+        // As few collections as can be judged: 1 of 24 orders rises all the time. What matters is asked of
+        // growth besides (growth.rs), which noise seldom is.
+        let four = |random: &mut Random| points(4, |_| random.next()).map_at(2.0);
+        let rates = [
+            seem_to_grow(|random| growth(&four(random))),
+            seem_to_grow(|random| growth(&noise(8, random))),
+            seem_to_grow(|random| growth(&noise(16, random))),
+            seem_to_grow(|random| growth(&noise(60, random))),
+            seem_to_grow(|random| growth_of_minima(&noise(12, random))),
+            seem_to_grow(|random| growth_of_minima(&noise(600, random))),
+        ];
+        let allowed = [30, 11, 0, 0, 29, 0];
+        assert!(rates.iter().zip(allowed).all(|(rate, most)| *rate <= most), "{rates:?} of 1000");
     }
 
     #[test]
@@ -250,9 +253,9 @@ mod tests {
             })
         };
         let minima = seem_to_grow(|random| growth_of_minima(&drift(600, random)));
-        assert!(minima <= 2, "{minima} of 1000");
+        assert_eq!(minima, 0);
         let minute = seem_to_grow(|random| growth_of_minima(&drift(60, random)));
-        assert!(minute <= 40, "{minute} of 1000");
+        assert!(minute <= 13, "{minute} of 1000");
     }
 
     trait MapAt {
@@ -268,15 +271,15 @@ mod tests {
 
     #[test]
     fn a_line_grows_through_noise() {
-        for seed in 1..=100_u64 {
-            let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-            let line = points(60, |t| 100.0 + 60.0 * t + 10.0 * random.next());
-            let Some(trend) = growth(&line) else { unreachable!("{seed}") };
-            assert!((0.8..1.2).contains(&trend.slope), "{trend:?}");
-            assert!(trend.low < trend.slope && trend.slope < trend.high, "{trend:?}");
-            assert!((90.0..110.0).contains(&trend.start), "{trend:?}");
-            assert!(trend.p < 0.001, "{trend:?}");
-        }
+        let line = |random: &mut Random| points(60, |t| 100.0 + 60.0 * t + 10.0 * random.next());
+        // The noise of the last quarter alone can hide it.
+        let found = seem_to_grow(|random| growth(&line(random)));
+        assert!(found >= 970, "{found} of 1000");
+        let Some(trend) = growth(&line(&mut Random(1))) else { unreachable!("no trend") };
+        assert!((0.8..1.2).contains(&trend.slope), "{trend:?}");
+        assert!(trend.low < trend.slope && trend.slope < trend.high, "{trend:?}");
+        assert!((90.0..110.0).contains(&trend.start), "{trend:?}");
+        assert!(trend.p < 0.001, "{trend:?}");
     }
 
     #[test]
@@ -350,6 +353,15 @@ mod tests {
         for (z, p) in [(0.0, 0.5), (1.0, 0.158_655), (1.96, 0.024_998), (3.0, 0.001_350)] {
             assert!((upper_tail(z) - p).abs() < 1e-5, "{z}");
         }
+    }
+
+    #[test]
+    fn equal_values_lower_the_variance() {
+        // n = 6 with three pairs alike: S = 12, (6·5·17 − 3·2·1·9) / 18 = 25.33, z = 11 / 5.033.
+        let pairs = points(6, |t| (t * 3.0 + 1e-9).floor());
+        let Some(trend) = fit(&pairs) else { unreachable!("six points") };
+        assert_eq!(trend.tau, 12.0 / 15.0);
+        assert!((trend.p - 0.014_42).abs() < 1e-4, "{trend:?}");
     }
 
     proptest! {

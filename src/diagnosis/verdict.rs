@@ -65,9 +65,6 @@ fn relate(findings: &mut [Finding]) {
         finding.severity = finding.severity.max(limit.unwrap_or(Severity::Info));
         finding.severity = finding.severity.max(worst.filter(|_| causes).unwrap_or(Severity::Info));
     }
-    if worst.is_some() {
-        demote(findings, &[Code::LimitTooTight]);
-    }
 }
 
 fn demote(findings: &mut [Finding], codes: &[Code]) {

@@ -142,9 +142,15 @@ impl View<'_> {
     /// Free, and in pages that live objects hold.
     pub fn pinned(&self) -> Option<f64> {
         let told = known(&self.parts().pinned);
-        let apart = self.pinned_in_dirty();
+        let apart = self.pinned_in_dirty().max(self.left_by_purge().unwrap_or(0.0));
         let now = told.or((apart > 0.0).then_some(apart))?;
         Some(self.experiment().and_then(|experiment| experiment.pinned).map_or(now, |left| now.min(left)))
+    }
+
+    /// What the experiment's purge was expected to release, and did not.
+    pub fn left_by_purge(&self) -> Option<f64> {
+        let experiment = self.experiment()?;
+        Some(experiment.predicted? - experiment.released?.max(0.0)).filter(|left| *left > 0.0)
     }
 
     /// glibc does not tell its free chunks' pages apart, but small chunks hold no whole page.

@@ -25,7 +25,7 @@ pub fn judge(view: &View) -> Option<Finding> {
         let summary = format!(
             "{} was freed, and {} later it is still there: without background threads jemalloc gives back only while the program allocates.",
             of_rss(view, bytes),
-            retention::watched(view),
+            words::seconds(view.window.seconds()),
         );
         (summary, Place::Consequence)
     } else {
@@ -51,4 +51,37 @@ fn stays(view: &View, dirty_ms: f64) -> bool {
     };
     let (first, last) = (level(&dirty[..quarter]), level(&dirty[dirty.len() - quarter..]));
     first >= 1.0 * words::MB && last >= first * STILL_THERE
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::diagnosis::finding::Code;
+    use crate::diagnosis::testing::{Process, codes, found_from, window};
+    use crate::diagnosis::window::Column;
+    use crate::diagnosis::words::MB;
+
+    #[test]
+    fn never_is_from_32_mb_and_a_fifth_of_rss() {
+        let never = json!({ "dirtyMs": -1.0, "muzzyMs": 0.0, "backgroundThreads": true });
+        let process = Process::on("jemalloc").inspects("decay", never);
+        found_from(&process, "dirty", Code::DecayNotRunning, 32.0, 0.2);
+        let action = process.part("dirty", 100.0).diagnose().summary;
+        assert!(action.contains("MALLOC_CONF=background_thread:true,dirty_decay_ms:5000"), "{action}");
+    }
+
+    #[test]
+    fn without_background_threads_it_has_to_be_seen_to_stay() {
+        let process = Process::on("jemalloc").part("dirty", 150.0);
+        let finds = |seconds: f64, gc, level: fn(f64) -> f64| {
+            let samples = window(40, seconds, gc, &[(Column::Dirty, &|at| level(at) * MB)]);
+            codes(&process.with(&samples)).contains(&Code::DecayNotRunning)
+        };
+        assert!(finds(11.0, None, |_| 150.0));
+        assert!(!finds(9.0, None, |_| 150.0), "the decay takes 10 s");
+        assert!(!finds(11.0, None, |at| 150.0 * (1.0 - 0.5 * at)), "it falls");
+        assert!(!finds(11.0, Some(2), |_| 150.0), "the service is busy");
+        assert!(!process.finds(Code::DecayNotRunning), "nobody watched");
+    }
 }

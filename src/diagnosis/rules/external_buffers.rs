@@ -1,6 +1,6 @@
 //! `external-buffers`: Buffers are what RSS consists of, or what grows.
 
-use super::{SNAPSHOT, grew, of_rss, until_limit, urgency, watch_first, with_trend};
+use super::{SNAPSHOT, grew, of_rss, try_first, until_limit, urgency, watch_first, with_trend};
 use crate::diagnosis::finding::{Code, Finding, Place, Severity};
 use crate::diagnosis::growth;
 use crate::diagnosis::view::{LEAST_MASS, LEAST_MASS_SHARE, View};
@@ -17,7 +17,7 @@ fn growing(view: &View) -> Option<Finding> {
     let left = growth.seconds_left(view.room());
     let summary = format!(
         "Buffers that garbage collections leave grow by {}{}.",
-        grew(&growth),
+        grew(view, &growth),
         until_limit(left, "the container's limit")
     );
     let finding =
@@ -38,7 +38,8 @@ fn mass(view: &View) -> Option<Finding> {
         Some(LEAST_MASS),
         &view.parts().buffers.source,
     );
-    Some(watch_first(view, advise(finding)))
+    let finding = advise(finding);
+    Some(watch_first(view, try_first(view, growth::buffers, bytes, finding)))
 }
 
 fn advise(finding: Finding) -> Finding {
@@ -46,4 +47,43 @@ fn advise(finding: Finding) -> Finding {
         .act(format!("Find who keeps them: take a heap snapshot ({SNAPSHOT}) and look at the retainers of the largest `system / JSArrayBufferData`."))
         .act("Look for Buffers in a Map or an array without a bound, streams that are written faster than they are read, response bodies that nobody consumes, and small `subarray()`s, each of which keeps its whole Buffer.")
         .act("No purge returns them, and neither `--max-old-space-size` nor another allocator bounds them: bound the cache, or the requests at one time.")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::diagnosis::finding::Code;
+    use crate::diagnosis::testing::{Process, codes, found_from, window};
+    use crate::diagnosis::window::Column;
+    use crate::diagnosis::words::MB;
+
+    #[test]
+    fn from_64_mb_and_three_tenths_of_rss() {
+        found_from(&Process::on("glibc"), "buffers", Code::ExternalBuffers, 64.0, 0.3);
+    }
+
+    #[test]
+    fn what_does_not_grow_and_is_far_from_limits_is_a_cache() {
+        let finds = |process: Process, seconds| {
+            let samples = window(60, seconds, None, &[(Column::ArrayBuffers, &|_| 100.0 * MB)]);
+            codes(&process.with(&samples)).contains(&Code::ExternalBuffers)
+        };
+        let cache = || Process::on("glibc").part("buffers", 100.0).rss_of(250.0);
+        assert!(!finds(cache(), 60.0));
+        assert!(finds(cache(), 59.0), "not watched for long enough");
+        assert!(finds(cache().limited(300.0, 240.0, 10.0), 60.0), "near the limit");
+        assert!(!finds(cache().limited(512.0, 240.0, 10.0), 60.0));
+        assert!(finds(cache().rss_of(200.0), 60.0), "half of RSS");
+    }
+
+    #[test]
+    fn what_no_collection_was_seen_to_leave_may_be_garbage() {
+        let advice = |samples: &[f64]| {
+            Process::on("glibc").part("buffers", 300.0).with(samples).findings[0].actions.clone()
+        };
+        let tries =
+            |samples: &[f64]| advice(samples).iter().any(|action| action.contains("experiment: true"));
+        let level = |gc| window(20, 20.0, gc, &[(Column::ArrayBuffers, &|_| 300.0 * MB)]);
+        assert!(tries(&[]) && tries(&level(None)));
+        assert!(!tries(&level(Some(5))));
+    }
 }

@@ -44,3 +44,14 @@ pub fn judge(view: &View) -> Option<Finding> {
             .act("A purge gives them back only until khugepaged makes new ones, within minutes."),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::diagnosis::finding::Code;
+    use crate::diagnosis::testing::{Process, found_from};
+
+    #[test]
+    fn from_32_mb_and_a_fifth_of_rss() {
+        found_from(&Process::on("glibc"), "hugePageSlack", Code::HugePages, 32.0, 0.2);
+    }
+}

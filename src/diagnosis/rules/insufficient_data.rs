@@ -3,13 +3,13 @@
 use super::{grew, of_rss, watch_first};
 use crate::diagnosis::finding::{Code, Finding, Place, Severity, Unit};
 use crate::diagnosis::growth;
-use crate::diagnosis::view::{LEAST_MASS, LEAST_MASS_SHARE, View, known};
+use crate::diagnosis::view::{LEAST_MASS, LEAST_MASS_SHARE, LEAST_WASTE, LEAST_WASTE_SHARE, View, known};
 
 /// Of RSS, that is no part's. The ledger promises a tenth at the most.
 const LARGE_REST: f64 = 0.25;
 
 pub fn judge(view: &View) -> Option<Finding> {
-    unread(view).or_else(|| unsplit(view)).or_else(|| unattributed(view))
+    unread(view).or_else(|| unsplit(view)).or_else(|| unattributed(view)).or_else(|| unkept(view))
 }
 
 fn finding(bytes: Option<f64>, summary: String) -> Finding {
@@ -41,7 +41,8 @@ fn unsplit(view: &View) -> Option<Finding> {
         name => name,
     };
     let growth = growth::of_bytes(view, growth::unsplit, true);
-    let grows = growth.as_ref().map_or(String::new(), |growth| format!("; it grows by {}", grew(growth)));
+    let grows =
+        growth.as_ref().map_or(String::new(), |growth| format!("; it grows by {}", grew(view, growth)));
     let summary = format!(
         "{} is held by {name}, which does not say what is in use and what was freed{grows}.",
         of_rss(view, bytes)
@@ -61,4 +62,74 @@ fn unattributed(view: &View) -> Option<Finding> {
         .bytes("ledger.unattributed", Some(bytes), Some(LEAST_MASS), &part.source)
         .act("Look at the largest mappings, `(await inspect()).mappings.largest`: an addon that maps memory of its own, a runtime inside the process, or a JIT.")
         .act("Try `diagnose({ experiment: true })`: what a purge returns was the allocator's."))
+}
+
+/// jemalloc's figures promised what the purge did not give, and tell what is pinned apart.
+fn unkept(view: &View) -> Option<Finding> {
+    known(&view.parts().pinned)?;
+    let bytes = view.large(view.left_by_purge()?, LEAST_WASTE, LEAST_WASTE_SHARE)?;
+    let experiment = view.experiment()?;
+    let summary = format!(
+        "{} was to be released by the purge, by the allocator's figures, and was not.",
+        of_rss(view, bytes)
+    );
+    Some(
+        finding(Some(bytes), summary)
+            .bytes("experiment.predicted", experiment.predicted, None, "the ledger before purge()")
+            .bytes("experiment.released", experiment.released, experiment.predicted, "RSS before and after purge()")
+            .act("Try once more when the service is at rest: another purge may have been in flight, or the program took the pages again.")
+            .act("Look at `AnonHugePages` in /proc/self/smaps_rollup: the kernel may fill again what was given back; and jemalloc counts pages that were never touched."),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::diagnosis::finding::Code;
+    use crate::diagnosis::testing::{Process, found_from, window};
+    use crate::diagnosis::window::Column;
+    use crate::diagnosis::words::MB;
+
+    #[test]
+    fn from_64_mb_and_a_quarter_of_rss_unattributed() {
+        found_from(&Process::on("glibc"), "unattributed", Code::InsufficientData, 64.0, 0.25);
+    }
+
+    #[test]
+    fn an_allocator_that_tells_a_bound_alone() {
+        let with = |mb| {
+            Process::on("unknown").part("native", mb).bound("native").part("unattributed", 0.0).rss_of(200.0)
+        };
+        assert!(with(64.0).finds(Code::InsufficientData));
+        assert!(!with(59.0).finds(Code::InsufficientData));
+        let samples = window(
+            60,
+            60.0,
+            None,
+            &[
+                (Column::Anon, &|at| (60.0 + 80.0 * at) * MB),
+                (Column::HeapPhysical, &|_| 20.0 * MB),
+                (Column::ArrayBuffers, &|_| MB),
+            ],
+        );
+        let summary = with(90.0).with(&samples).summary;
+        assert!(summary.contains("it grows by"), "{summary}");
+    }
+
+    #[test]
+    fn another_cause_comes_first() {
+        let process = Process::on("unknown").part("native", 100.0).bound("native").part("buffers", 90.0);
+        assert_eq!(process.codes(), [Code::ExternalBuffers, Code::InsufficientData]);
+    }
+
+    #[test]
+    fn a_purge_that_did_not_keep_its_promise() {
+        let tried = |allocator| {
+            let process = Process::on(allocator).part("dirty", 150.0);
+            let rss = process.rss();
+            process.tried([rss, rss, rss - 5.0], 0.0, 1.0, None).predicted(150.0)
+        };
+        assert_eq!(tried("jemalloc").codes(), [Code::InsufficientData]);
+        // glibc does not tell what is pinned: this is.
+        assert_eq!(tried("glibc").codes(), [Code::PinnedFragmentation]);
+    }
 }

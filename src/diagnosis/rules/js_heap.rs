@@ -1,6 +1,6 @@
 //! `js-heap`: JavaScript objects are what RSS consists of, or what grows.
 
-use super::{SNAPSHOT, grew, of_rss, until_limit, urgency, watch_first, with_trend};
+use super::{SNAPSHOT, grew, of_rss, try_first, until_limit, urgency, watch_first, with_trend};
 use crate::diagnosis::finding::{Code, Finding, Place, Severity, Unit};
 use crate::diagnosis::growth;
 use crate::diagnosis::view::{LEAST_MASS, LEAST_MASS_SHARE, View, known};
@@ -30,7 +30,7 @@ fn growing(view: &View) -> Option<Finding> {
     };
     let summary = format!(
         "What V8's heap keeps after garbage collections grows by {}{}.",
-        grew(&growth),
+        grew(view, &growth),
         until_limit(left, limit)
     );
     let finding = Finding::new(Code::JsHeap, urgency(left), view.heap_in_use(), summary).at(Place::Growth);
@@ -102,7 +102,8 @@ fn mass(view: &View) -> Option<Finding> {
             "process.memoryUsage().heapUsed, of all isolates",
         )
         .bytes("ledger.v8Workers", known(&view.parts().v8_workers), None, &view.parts().v8_workers.source);
-    Some(advise(view, watch_first(view, finding)))
+    let finding = watch_first(view, advise(view, finding));
+    Some(try_first(view, growth::heap, bytes, finding))
 }
 
 /// Resident and not in use: V8 gives a heap's pages back late.
@@ -157,4 +158,106 @@ fn advise(view: &View, finding: Finding) -> Finding {
         return finding;
     }
     finding.act("Most of it is in worker threads: start fewer of them, or bound each with `new Worker(file, { resourceLimits: { maxOldGenerationSizeMb } })`.")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::diagnosis::finding::{Code, Severity};
+    use crate::diagnosis::testing::{Process, codes, window};
+    use crate::diagnosis::window::Column;
+    use crate::diagnosis::words::MB;
+
+    #[test]
+    fn from_128_mb_in_use_and_half_of_rss() {
+        let finds = |used: f64, rss: f64| {
+            Process::on("glibc").part("v8Heap", used + 5.0).heap_used(used).rss_of(rss).finds(Code::JsHeap)
+        };
+        assert!(finds(128.0, 256.0));
+        assert!(!finds(127.0, 250.0) && !finds(128.0, 257.0));
+    }
+
+    #[test]
+    fn near_what_v8_allows_it_is_urgent() {
+        let process = Process::on("glibc").heap_limit(100.0).rss_of(200.0);
+        let severity = |used: f64, samples: &[f64]| {
+            let diagnosis = process.clone().heap_used(used).with(samples);
+            diagnosis
+                .findings
+                .iter()
+                .find(|finding| finding.code == Code::JsHeap)
+                .map(|finding| finding.severity)
+        };
+        assert_eq!(severity(79.0, &[]), None);
+        assert_eq!(severity(80.0, &[]), Some(Severity::Warning));
+        // After a collection nothing of it is garbage.
+        let level = |mb: f64| window(20, 20.0, Some(5), &[(Column::HeapUsed, &|_| mb * MB)]);
+        assert_eq!(severity(80.0, &level(80.0)), Some(Severity::Critical));
+        // The collections bring it down every time.
+        let saw = window(
+            20,
+            20.0,
+            Some(5),
+            &[(Column::HeapUsed, &|at| {
+                if (at * 19.0).round() as u32 % 5 == 4 { 30.0 * MB } else { 85.0 * MB }
+            })],
+        );
+        assert_eq!(severity(85.0, &saw), None);
+    }
+
+    #[test]
+    fn growth_takes_collections() {
+        let process = Process::on("glibc").part("v8Heap", 80.0);
+        let grows = |gc| {
+            let samples = window(60, 60.0, gc, &[(Column::HeapUsed, &|at| (20.0 + 60.0 * at) * MB)]);
+            codes(&process.with(&samples)).contains(&Code::JsHeap)
+        };
+        assert!(grows(Some(15)));
+        assert!(!grows(Some(20)), "three collections");
+        assert!(!grows(None));
+    }
+
+    #[test]
+    fn growth_has_to_matter() {
+        let grows = |start: f64, rise: f64, seconds: f64| {
+            let samples = window(60, seconds, Some(5), &[(Column::HeapUsed, &|at| (start + rise * at) * MB)]);
+            codes(&Process::on("glibc").with(&samples)).contains(&Code::JsHeap)
+        };
+        // The last collection is not the last sample: the line is a bit longer.
+        assert!(grows(20.0, 18.0, 90.0) && !grows(20.0, 15.0, 90.0));
+        assert!(!grows(20.0, 18.0, 50.0), "within the first minute");
+        assert!(grows(100.0, 30.0, 90.0) && !grows(100.0, 22.0, 90.0));
+        assert!(grows(500.0, 75.0, 90.0) && !grows(500.0, 60.0, 90.0));
+    }
+
+    #[test]
+    fn a_heap_that_was_filled_once_is_kept_by_v8() {
+        let process = Process::on("glibc").part("v8Heap", 220.0).heap_used(20.0);
+        let diagnosis = process.diagnose();
+        assert_eq!(codes(&diagnosis), [Code::JsHeap]);
+        assert!(diagnosis.summary.contains("of which 20 MB is in use"), "{}", diagnosis.summary);
+        assert!(!Process::on("glibc").part("v8Heap", 120.0).heap_used(20.0).finds(Code::JsHeap));
+    }
+
+    #[test]
+    fn what_does_not_grow_and_is_far_from_limits_is_what_the_service_needs() {
+        let finds = |seconds, used: f64| {
+            let level = |at: f64| (used - 10.0 * (1.0 - at)) * MB;
+            let samples = window(60, seconds, Some(5), &[(Column::HeapUsed, &level)]);
+            let process = Process::on("glibc").part("v8Heap", 220.0).heap_used(used);
+            codes(&process.with(&samples)).contains(&Code::JsHeap)
+        };
+        assert!(!finds(60.0, 200.0) && !finds(60.0, 20.0));
+        assert!(finds(59.0, 200.0) && finds(59.0, 20.0), "not watched for long enough");
+    }
+
+    #[test]
+    fn detached_contexts_are_evidence() {
+        let v8 = json!({ "heapUsed": 300.0 * MB, "heapLimit": 4096.0 * MB, "detachedContexts": 40.0 });
+        let diagnosis = Process::on("glibc").part("v8Heap", 310.0).inspects("v8", v8).diagnose();
+        assert!(
+            diagnosis.findings[0].evidence.iter().any(|evidence| evidence.metric == "v8.detachedContexts")
+        );
+    }
 }

@@ -7,6 +7,8 @@ use crate::diagnosis::words::{self, MB};
 /// What has to fit, of the limit.
 const NEARLY_FULL: f64 = 0.85;
 const FULL: f64 = 0.95;
+/// What a purge would leave, of the limit.
+const FULL_AFTER_PURGE: f64 = 0.8;
 /// What is in use alone, of the limit.
 const MOSTLY_LIVE: f64 = 0.75;
 /// A heap of so much of the limit is on its way to a V8 limit beyond it.
@@ -23,12 +25,13 @@ pub fn judge(view: &View) -> Option<Finding> {
 fn full(view: &View) -> Option<Finding> {
     let (limit, used) = (view.limit()?, view.unreclaimable()?);
     let live = view.live();
-    if used < limit * NEARLY_FULL || live < limit * MOSTLY_LIVE {
+    let left = used - view.purgeable().unwrap_or(0.0);
+    if used < limit * NEARLY_FULL || left < limit * FULL_AFTER_PURGE || live < limit * MOSTLY_LIVE {
         return None;
     }
     let severity = if used >= limit * FULL { Severity::Critical } else { Severity::Warning };
     let summary = format!(
-        "What is in use, {}, hardly fits under the container's limit of {} ({} of it cannot be reclaimed): no purge will help.",
+        "What is in use, {}, hardly fits under the container's limit of {} ({} of it cannot be reclaimed): no purge will make room.",
         words::bytes(live),
         words::bytes(limit),
         words::bytes(used),
@@ -78,4 +81,63 @@ fn heap_beyond(view: &View) -> Option<Finding> {
         format!("`--max-old-space-size={:.0}`", (heap / MB).floor())
     });
     Some(finding.act(format!("Start the service with {flag}, so that V8 collects before the limit; `npx heapgap doctor` computes it.")).act("Or raise the container's memory limit above what V8 may use and the process needs beside it."))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::diagnosis::finding::{Code, Severity};
+    use crate::diagnosis::testing::Process;
+
+    fn severity(process: &Process) -> Option<Severity> {
+        let diagnosis = process.diagnose();
+        diagnosis
+            .findings
+            .iter()
+            .find(|finding| finding.code == Code::LimitTooTight)
+            .map(|finding| finding.severity)
+    }
+
+    #[test]
+    fn from_85_percent_of_the_limit() {
+        let process = Process::on("jemalloc").heap(150.0).heap_limit(200.0);
+        let at = |used: f64| severity(&process.clone().limited(200.0, used + 5.0, 5.0));
+        assert_eq!(at(169.0), None);
+        assert_eq!(at(170.0), Some(Severity::Warning));
+        assert_eq!(at(190.0), Some(Severity::Critical));
+    }
+
+    #[test]
+    fn a_purge_that_makes_room_is_to_be_tried_first() {
+        let with = |dirty: f64| {
+            severity(
+                &Process::on("glibc")
+                    .heap(110.0)
+                    .heap_limit(200.0)
+                    .part("dirty", dirty)
+                    .limited(200.0, 190.0, 5.0),
+            )
+        };
+        assert!(with(25.0).is_some());
+        assert!(with(26.0).is_none());
+    }
+
+    #[test]
+    fn what_is_in_use_has_to_be_the_most_of_it() {
+        // The group's other processes use the rest.
+        let with = |heap: f64| {
+            severity(&Process::on("glibc").heap(heap).heap_limit(200.0).limited(200.0, 190.0, 0.0))
+        };
+        assert!(with(100.0).is_some());
+        assert!(with(80.0).is_none());
+    }
+
+    #[test]
+    fn a_heap_limit_beyond_the_containers_matters_once_the_heap_is_large() {
+        let with = |used: f64, heap_limit: f64| {
+            severity(&Process::on("glibc").heap_used(used).heap_limit(heap_limit).limited(512.0, 330.0, 0.0))
+        };
+        assert!(with(256.0, 513.0).is_some());
+        assert!(with(255.0, 513.0).is_none());
+        assert!(with(256.0, 512.0).is_none());
+    }
 }

@@ -19,7 +19,7 @@ pub fn judge(view: &View) -> Option<Finding> {
         format!(", {} of it {}", mapping.rss.map_or("some".to_owned(), words::bytes), mapping.name)
     });
     let summary = format!(
-        "{} is files mapped into memory{name}: the kernel drops their clean pages before it kills anyone.",
+        "Files mapped into memory are {}{name}: the kernel drops their clean pages before it kills.",
         of_rss(view, bytes)
     );
     let finding = Finding::new(Code::MappedFiles, Severity::Info, bytes, summary)
@@ -28,4 +28,15 @@ pub fn judge(view: &View) -> Option<Finding> {
         .act("If alerts look at RSS, let them look at the group's unreclaimable memory instead (`snapshot().cgroup.unreclaimable`).")
         .act("If the mapping is not wanted: databases (LMDB, SQLite's `PRAGMA mmap_size`), search indexes and models have a setting for how much they map.");
     Some(finding)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::diagnosis::finding::Code;
+    use crate::diagnosis::testing::{Process, found_from};
+
+    #[test]
+    fn from_64_mb_and_a_quarter_of_rss() {
+        found_from(&Process::on("mimalloc"), "mappedFiles", Code::MappedFiles, 64.0, 0.25);
+    }
 }

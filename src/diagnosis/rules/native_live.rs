@@ -19,7 +19,7 @@ fn growing(view: &View) -> Option<Finding> {
     let left = growth.seconds_left(view.room());
     let summary = format!(
         "Native memory in use grows by {}{}.",
-        grew(&growth),
+        grew(view, &growth),
         until_limit(left, "the container's limit")
     );
     let finding = Finding::new(Code::NativeLive, urgency(left), view.native(), summary)
@@ -70,4 +70,40 @@ fn advise(finding: Finding) -> Finding {
         .act("Find the addon: `process.report.getReport().sharedObjects` lists those that are loaded; bound its cache (`sharp.cache(false)`, SQLite's `PRAGMA cache_size`) or leave it out for a trial.")
         .act("Let jemalloc say which function allocates: with a build that has profiling, `MALLOC_CONF=prof:true,lg_prof_sample:19,prof_prefix:/tmp/jeprof` and `jeprof`.")
         .act("Neither a purge nor `--max-old-space-size` reduces it.")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::diagnosis::finding::Code;
+    use crate::diagnosis::testing::{Process, codes, found_from, window};
+    use crate::diagnosis::window::Column;
+    use crate::diagnosis::words::MB;
+
+    #[test]
+    fn from_64_mb_and_three_tenths_of_rss() {
+        let process = Process::on("jemalloc").part("external", 0.0);
+        found_from(&process, "native", Code::NativeLive, 64.0, 0.3);
+        found_from(&process.part("native", 0.0), "external", Code::NativeLive, 64.0, 0.3);
+    }
+
+    #[test]
+    fn growth_takes_no_collection_but_what_rounds_buffers_up_follows_them() {
+        let line = |at: f64, mb: f64| (20.0 + mb * at) * MB;
+        let process = Process::on("jemalloc").part("native", 60.0);
+        let alone = window(
+            60,
+            60.0,
+            None,
+            &[(Column::Allocated, &|at| line(at, 40.0)), (Column::ArrayBuffers, &|_| MB)],
+        );
+        assert_eq!(process.verdict_with(&alone), Code::NativeLive);
+        let buffers = window(
+            60,
+            60.0,
+            Some(5),
+            &[(Column::Allocated, &|at| line(at, 250.0)), (Column::ArrayBuffers, &|at| line(at, 200.0))],
+        );
+        let diagnosis = process.part("native", 300.0).part("buffers", 220.0).with(&buffers);
+        assert_eq!(codes(&diagnosis), [Code::ExternalBuffers, Code::NativeLive]);
+    }
 }

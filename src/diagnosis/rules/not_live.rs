@@ -26,3 +26,22 @@ pub fn judge(view: &View) -> Option<Finding> {
         .act("Ask why: `npx heapgap doctor --pid <pid>` names the wrong path, processor, libc or lost variable, and the lines that mend it.")
         .act("Or let heapgap find the library: `npx heapgap run -- node server.js`, or `import 'heapgap/preload'` as the first line."))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::diagnosis::finding::Code;
+    use crate::diagnosis::testing::Process;
+
+    #[test]
+    fn only_another_allocator_that_is_known() {
+        let finds = |promised: &str, live: &str| {
+            let expected = json!({ "name": promised, "source": "LD_PRELOAD" });
+            Process::on(live).fact("expected", expected).finds(Code::NotLive)
+        };
+        assert!(finds("jemalloc", "glibc") && finds("mimalloc", "jemalloc") && finds("tcmalloc", "musl"));
+        assert!(!finds("jemalloc", "jemalloc") && !finds("jemalloc", "unknown") && !finds("", "glibc"));
+        assert!(!Process::on("glibc").finds(Code::NotLive));
+    }
+}

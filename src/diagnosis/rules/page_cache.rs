@@ -37,3 +37,28 @@ pub fn judge(view: &View) -> Option<Finding> {
         .act("Do nothing for memory's sake: alert on `snapshot().cgroup.unreclaimable` instead of the group's usage.")
         .act("Look for files that are written and never read again (logs, uploads, temporary files), and rotate them."))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::diagnosis::finding::Code;
+    use crate::diagnosis::testing::Process;
+    use crate::diagnosis::words::MB;
+
+    fn finds(limit: f64, usage: f64, reclaimable: f64, moved: f64) -> bool {
+        let io = json!({ "read": moved / 2.0 * MB, "written": moved / 2.0 * MB });
+        let process = Process::on("glibc").part("mappedFiles", 0.0).inspects("io", io);
+        process.limited(limit, usage, reclaimable).finds(Code::PageCache)
+    }
+
+    #[test]
+    fn half_of_the_usage_and_half_of_the_limit_and_read_by_this_process() {
+        assert!(finds(400.0, 200.0, 100.0, 50.0));
+        assert!(!finds(401.0, 200.0, 100.0, 50.0), "less than half of the limit");
+        assert!(!finds(400.0, 200.0, 99.0, 50.0), "less than half of the usage");
+        assert!(!finds(400.0, 200.0, 100.0, 49.0), "not read by this process");
+        assert!(finds(120.0, 120.0, 64.0, 64.0));
+        assert!(!finds(120.0, 120.0, 63.0, 64.0), "less than 64 MB");
+    }
+}

@@ -78,3 +78,40 @@ pub fn wasteful(view: &View) -> String {
     let words = |(size, waste): &(f64, f64)| format!("{size:.0} bytes: {}", words::bytes(*waste));
     classes.iter().take(TOP).map(words).collect::<Vec<_>>().join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::diagnosis::finding::Code;
+    use crate::diagnosis::testing::{Process, found_from};
+    use crate::diagnosis::words::MB;
+
+    #[test]
+    fn from_32_mb_and_a_fifth_of_rss() {
+        let process = Process::on("jemalloc").inspects("allocator", json!({ "name": "jemalloc" }));
+        found_from(&process, "pinned", Code::PinnedFragmentation, 32.0, 0.2);
+    }
+
+    #[test]
+    fn full_slabs_are_no_fragmentation() {
+        let finds = |active: f64| {
+            let figures = json!({ "name": "jemalloc", "allocated": 200.0 * MB, "active": active * MB });
+            Process::on("jemalloc")
+                .part("pinned", 60.0)
+                .inspects("allocator", figures)
+                .finds(Code::PinnedFragmentation)
+        };
+        assert!(finds(240.0));
+        assert!(!finds(239.0));
+    }
+
+    #[test]
+    fn the_experiment_has_the_last_word() {
+        let process = Process::on("jemalloc").part("pinned", 100.0);
+        let rss = process.rss();
+        let left = |pinned| process.clone().tried([rss, rss, rss - 60.0], 0.0, 1.0, Some(pinned));
+        assert!(left(90.0).finds(Code::PinnedFragmentation));
+        assert!(!left(20.0).finds(Code::PinnedFragmentation));
+    }
+}

@@ -5,7 +5,8 @@ use crate::diagnosis::finding::{Code, Finding, Severity, Unit};
 use crate::diagnosis::view::{View, known};
 use crate::diagnosis::words::{self, MB};
 
-/// A thread touches some 100 KB of its stack: this is three hundred of them, or a deep recursion.
+/// An idle service's seven threads have touched 120 KB of their stacks in all: this is a deep recursion, or
+/// very many threads.
 const LEAST: f64 = 32.0 * MB;
 const LEAST_SHARE: f64 = 0.15;
 /// How many names are worth it.
@@ -17,7 +18,7 @@ pub fn judge(view: &View) -> Option<Finding> {
     let threads = view.case.inspection.process.threads.filter(|threads| *threads > 0.0);
     let of = threads.map_or("threads".to_owned(), |threads| words::count(threads, "thread"));
     let summary = format!(
-        "{} is the stacks of {of}: what a thread has touched once stays resident until it ends.",
+        "The stacks of {of} are {}: what a thread has touched once stays resident until it ends.",
         of_rss(view, bytes)
     );
     let mut finding = Finding::new(Code::Stacks, Severity::Warning, bytes, summary).bytes(
@@ -54,4 +55,15 @@ fn names(view: &View) -> String {
         .map(|(count, name)| format!("{count:.0} × {name}"))
         .collect::<Vec<_>>()
         .join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::diagnosis::finding::Code;
+    use crate::diagnosis::testing::{Process, found_from};
+
+    #[test]
+    fn from_32_mb_and_15_percent_of_rss() {
+        found_from(&Process::on("glibc"), "stacks", Code::Stacks, 32.0, 0.15);
+    }
 }

@@ -24,9 +24,20 @@ pub fn judge(view: &View) -> Option<Finding> {
         &part.source,
     );
     let finding = match view.case.inspection.allocator.name.as_str() {
-        "jemalloc" => finding.act("Make them smaller: `MALLOC_CONF=tcache_max:4096`, which `npx heapgap run` sets; `tcache:false` turns them off, for about a tenth of malloc's speed."),
+        "jemalloc" => finding.act("Make them smaller: `MALLOC_CONF=tcache_max:4096`, which `npx heapgap run` sets; `tcache:false` turns them off, which costs processor time."),
         "tcmalloc" => finding.act("Make them smaller: `TCMALLOC_MAX_TOTAL_THREAD_CACHE_BYTES=8388608`."),
         _ => finding.act("Run the service on jemalloc with caches that fit: `npx heapgap run -- node server.js`."),
     };
     Some(finding.act("Start fewer threads, or end those that are idle: worker threads, `UV_THREADPOOL_SIZE`, the pools of native addons."))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::diagnosis::finding::Code;
+    use crate::diagnosis::testing::{Process, found_from};
+
+    #[test]
+    fn from_32_mb_and_a_tenth_of_rss() {
+        found_from(&Process::on("jemalloc"), "threadCaches", Code::ThreadCaches, 32.0, 0.1);
+    }
 }

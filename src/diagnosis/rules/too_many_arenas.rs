@@ -68,3 +68,54 @@ fn waste(arena: &Arena) -> Option<f64> {
     };
     if told { Some(sum) } else { free }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::diagnosis::finding::Code;
+    use crate::diagnosis::testing::Process;
+    use crate::diagnosis::words::MB;
+
+    fn finds(process: &Process) -> bool {
+        process.finds(Code::TooManyArenas)
+    }
+
+    #[test]
+    fn more_than_eight_and_than_two_for_each_cpu() {
+        for allocator in ["glibc", "jemalloc"] {
+            let process = Process::on(allocator).part("dirty", 60.0).rss_of(150.0);
+            assert!(finds(&process.clone().arenas(9, 5.0)));
+            assert!(!finds(&process.clone().arenas(8, 5.0)));
+            let cpus = process.clone().fact("cpus", json!(6.0));
+            assert!(!finds(&cpus.clone().arenas(12, 4.0)) && finds(&cpus.arenas(13, 4.0)));
+            assert!(finds(&process.fact("cpus", json!(null)).arenas(9, 5.0)));
+        }
+    }
+
+    #[test]
+    fn from_32_mb_and_a_fifth_of_rss() {
+        let with = |waste: f64, rss: f64| finds(&Process::on("glibc").rss_of(rss).arenas(16, waste / 16.0));
+        assert!(with(32.0, 159.0));
+        assert!(!with(31.0, 140.0) && !with(32.0, 161.0));
+    }
+
+    #[test]
+    fn one_arena_with_most_of_it_is_not_many() {
+        let with = |largest: f64| {
+            let mut arenas = vec![json!({ "dirty": 4.0 * MB, "pinned": 0.0 }); 9];
+            arenas.push(json!({ "dirty": largest * MB, "pinned": 0.0 }));
+            finds(&Process::on("jemalloc").part("dirty", 60.0).inspects("arenas", arenas.into()))
+        };
+        assert!(with(36.0));
+        assert!(!with(37.0));
+    }
+
+    #[test]
+    fn free_chunks_that_are_not_resident_do_not_count() {
+        let arena = |resident: f64| vec![json!({ "resident": resident * MB, "free": 20.0 * MB }); 12];
+        let with = |resident| finds(&Process::on("glibc").inspects("arenas", arena(resident).into()));
+        assert!(with(4.0));
+        assert!(!with(0.5));
+    }
+}
