@@ -665,9 +665,9 @@ export interface RouteOptions {
   minIntervalMs?: number | undefined;
   /**
    * Serves `GET …/heap-snapshot`: V8's heap snapshot, for the memory tab of Chrome's DevTools. It holds
-   * every string of this thread, secrets among them; it stops the thread for seconds, and takes a multiple
-   * of the heap in memory. One at a time (409), and none where the memory limit, or the machine, may not
-   * leave room for it (503). Default `false`.
+   * every string of this thread, secrets among them; it stops the thread for seconds, and takes 5 to 30 times
+   * the heap in use. One at a time (409), and none where the memory limit, or the machine, leaves no room
+   * for the most of that (503), unless the request says `?force=true`. Default `false`.
    */
   heapSnapshot?: boolean | undefined;
 }
