@@ -102,6 +102,14 @@ pub struct Rollup {
     pub swap: Figure,
 }
 
+impl Rollup {
+    /// For a kernel that has none.
+    pub fn absent(reason: Absent) -> Self {
+        let [rss, pss, anonymous, lazy_free, huge, swap] = [Err(reason); 6];
+        Self { rss, pss, anonymous, lazy_free, huge, swap }
+    }
+}
+
 /// The mappings of this process, in ascending order. `root` stands for `/`.
 ///
 /// The kernel hands out a page of text at a time and lets others change mappings in between: what is

@@ -6,7 +6,7 @@ use crate::snapshot::{Stats, touched};
 use crate::sources::Figure;
 use crate::sources::detail::{ClassKind, SizeClass};
 use crate::sources::jemalloc::Decay;
-use crate::sources::smaps_rollup::Rollup;
+use crate::sources::smaps::Rollup;
 
 /// One reason why RSS is not lower, or was not before.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -219,7 +219,11 @@ mod tests {
             purgeable: Ok(60 * MIB),
             released: 60 * MIB as i64,
             v8_resident: 40 * MIB,
-            rollup: Rollup { lazy_free: Ok(0), huge: Ok(0) },
+            rollup: Rollup {
+                lazy_free: Ok(0),
+                huge: Ok(0),
+                ..Rollup::absent(Absent::NotCounted("jemalloc"))
+            },
             classes: Vec::new(),
             decay: Some(Decay { dirty_ms: 10_000, muzzy_ms: 0, background_threads: false }),
             overdue: 0,
@@ -360,7 +364,7 @@ mod tests {
             purgeable: ABSENT,
             released: 0,
             v8_resident: 0,
-            rollup: Rollup { lazy_free: ABSENT, huge: ABSENT },
+            rollup: Rollup::absent(Absent::NotCounted("jemalloc")),
             classes: Vec::new(),
             decay: None,
             overdue: 0,

@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use crate::live::{Kind, allocator};
 use crate::snapshot::{self, Stats};
-use crate::sources::{Absent, Figure, jemalloc, process, smaps_rollup};
+use crate::sources::smaps::{self, Rollup};
+use crate::sources::{Absent, Figure, jemalloc, process};
 
 /// What a purge did.
 #[derive(Clone, Debug)]
@@ -145,7 +146,7 @@ impl Report {
             purgeable: self.purgeable,
             released: self.released().unwrap_or(0),
             v8_resident,
-            rollup: smaps_rollup::rollup(Path::new("/")),
+            rollup: smaps::rollup(Path::new("/")).unwrap_or_else(Rollup::absent),
             classes: if is_jemalloc { jemalloc::size_classes() } else { Vec::new() },
             decay: if is_jemalloc { jemalloc::decay() } else { None },
             overdue: self.overdue,

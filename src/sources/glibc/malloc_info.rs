@@ -5,10 +5,13 @@
 //! 2.31 the chunk at an arena's top is not counted, and 2.43 has no fastbins and no `fast` lines. All of
 //! them print the size of a chunk in a bin with its flag bit, as 753 for 752 bytes, and sum it so.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::ffi::{c_int, c_void};
 
 use crate::live::symbols;
 use crate::sources::Absent;
+use crate::sources::detail::{self, ClassKind, SizeClass};
 
 const NAME: &str = "malloc_info";
 
@@ -68,6 +71,34 @@ impl Arena {
     /// Bytes in free chunks, resident or not.
     pub fn free(&self) -> u64 {
         self.fast.size.saturating_add(self.rest.size)
+    }
+}
+
+impl MallocInfo {
+    /// What it has of each arena; which of it is resident it cannot tell.
+    pub fn rows(&self) -> Vec<detail::Arena> {
+        let row = |(index, arena): (usize, &Arena)| detail::Arena {
+            index: index as u32,
+            allocated: arena.allocated(),
+            free: Some(arena.free()),
+            mapped: Some(arena.system),
+            ..detail::Arena::default()
+        };
+        self.arenas.iter().enumerate().map(row).collect()
+    }
+
+    /// Free chunks by size, of all arenas, those with the most bytes first.
+    pub fn free_classes(&self) -> Vec<SizeClass> {
+        let mut merged = BTreeMap::<u64, SizeClass>::new();
+        for class in self.arenas.iter().flat_map(|arena| &arena.classes) {
+            let none = SizeClass { size: class.to, kind: ClassKind::Free, count: 0, bytes: 0, waste: None };
+            let row = merged.entry(class.to).or_insert(none);
+            row.count = row.count.saturating_add(class.count);
+            row.bytes = row.bytes.saturating_add(class.total);
+        }
+        let mut rows: Vec<_> = merged.into_values().collect();
+        rows.sort_unstable_by_key(|row| Reverse(row.bytes));
+        rows
     }
 }
 
