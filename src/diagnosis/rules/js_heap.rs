@@ -49,7 +49,7 @@ fn near_limit(view: &View) -> Option<Finding> {
         return None;
     }
     // From one look a part of it may be garbage, of which V8 leaves more the larger its limit is.
-    let is_known = view.after("gc").is_some() || !view.window.after_gc(growth::heap).is_empty();
+    let is_known = view.after("gc").is_some() || growth::has_survived(view, growth::heap, used);
     let severity = if is_known { Severity::Critical } else { Severity::Warning };
     let summary = format!(
         "V8's heap uses {} of the {} that V8 allows it ({}): the process ends with \"heap out of memory\" when it is full.",
@@ -194,6 +194,8 @@ mod tests {
         // After a collection nothing of it is garbage.
         let level = |mb: f64| window(20, 20.0, Some(5), &[(Column::HeapUsed, &|_| mb * MB)]);
         assert_eq!(severity(80.0, &level(80.0)), Some(Severity::Critical));
+        // They left less, but never yet of so much.
+        assert_eq!(severity(80.0, &level(50.0)), Some(Severity::Warning));
         // The collections bring it down every time.
         let saw = window(
             20,
