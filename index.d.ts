@@ -619,7 +619,10 @@ export interface PurgeReport {
    */
   purgeable: number | null;
   stats: { before: AllocatorStats; after: AllocatorStats };
-  /** All of it, waits between attempts included. The event loop was free meanwhile. */
+  /**
+   * All of the purge, waits between attempts included, but not the look at what remains, which follows
+   * it. The event loop was free meanwhile.
+   */
   durationMs: number;
   /** How often the allocator was asked: again where RSS or its figures had not fallen as expected. */
   attempts: number;

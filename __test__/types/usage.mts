@@ -6,6 +6,7 @@ import {
   allocator,
   doctor,
   type Finding,
+  type KeptCode,
   type PurgeReport,
   purge,
   route,
@@ -34,6 +35,9 @@ const rss: number | null = memory.rss ?? gap;
 const report: PurgeReport = await purge();
 const released: number | null = report.released;
 const before: number | null = report.stats.before.dirty;
+const why: [KeptCode, number][] = report.kept.map(({ code, bytes }) => [code, bytes]);
+// @ts-expect-error: no such reason.
+const odd: boolean = report.kept[0]?.code === 'bad-luck';
 
 http.createServer(route());
 route({ token: process.env.DEBUG_TOKEN });
@@ -58,6 +62,7 @@ export {
   headroom,
   healthy,
   lines,
+  odd,
   proven,
   reasons,
   released,
@@ -66,4 +71,5 @@ export {
   spaces,
   stalled,
   total,
+  why,
 };
