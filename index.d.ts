@@ -633,7 +633,10 @@ export interface PurgeReport {
    */
   purgeable: number | null;
   stats: { before: AllocatorStats; after: AllocatorStats };
-  /** All of it, waits between attempts included. The event loop was free meanwhile. */
+  /**
+   * All of the purge, waits between attempts included, but not the look at what remains, which follows
+   * it. The event loop was free meanwhile.
+   */
   durationMs: number;
   /** How often the allocator was asked: again where RSS or its figures had not fallen as expected. */
   attempts: number;
@@ -832,8 +835,8 @@ export function snapshot(options?: SnapshotOptions): Snapshot;
  * Makes the allocator give free memory back to the kernel, off the JavaScript thread, and reports
  * what that did to RSS. Concurrent calls share one run. jemalloc purges every arena, after this
  * thread's cache was flushed to them; glibc trims, which stalls allocating threads for as long as
- * it takes; tcmalloc releases in steps, so that it stalls none; mimalloc collects in another thread, which
- * reaches no memory that this one owns.
+ * it takes; tcmalloc releases in steps, and stalls them for one step: 4 MB, or a free run of pages that is
+ * longer, at 30 ms a GiB; mimalloc collects in another thread, which reaches no memory that this one owns.
  *
  * Rejects with `ERR_HEAPGAP_THREAD` where no thread can be started. Where heapgap cannot purge the
  * allocator it resolves all the same, with `method: null` and a note.

@@ -72,7 +72,8 @@ fn collect() -> Result<&'static str, Absent> {
 }
 
 /// tcmalloc holds the lock that every allocation of pages takes for as long as the kernel needs: 36 ms
-/// for 460 MB. In steps, with a pause for those who wait, none of them waited for more than 1 ms.
+/// for 460 MB. In steps, with a pause for those who wait, they waited for 1 ms. (A free run of pages that
+/// is longer than a step is released as a whole.)
 const STEP: usize = 4 << 20;
 const PAUSE: Duration = Duration::from_micros(50);
 
