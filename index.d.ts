@@ -587,7 +587,10 @@ export type KeptCode =
   | 'huge-pages'
   /** Freed pages remain, though the allocator was asked to purge and reported success. */
   | 'purge-in-flight'
-  /** Freed pages had waited for this purge, because `dirty_decay_ms` is −1. */
+  /**
+   * Freed pages had waited for this purge longer than they should: `dirty_decay_ms` is −1, or they were
+   * due, and nothing allocated meanwhile or ran in the background that would have returned them.
+   */
   | 'decay-not-running'
   /** Nothing had been freed, or all of it had been returned. */
   | 'nothing-to-purge';
@@ -630,7 +633,10 @@ export interface PurgeReport {
    */
   purgeable: number | null;
   stats: { before: AllocatorStats; after: AllocatorStats };
-  /** All of it, waits between attempts included. The event loop was free meanwhile. */
+  /**
+   * All of the purge, waits between attempts included, but not the look at what remains, which follows
+   * it. The event loop was free meanwhile.
+   */
   durationMs: number;
   /** How often the allocator was asked: again where RSS or its figures had not fallen as expected. */
   attempts: number;
@@ -662,9 +668,9 @@ export interface RouteOptions {
   minIntervalMs?: number | undefined;
   /**
    * Serves `GET …/heap-snapshot`: V8's heap snapshot, for the memory tab of Chrome's DevTools. It holds
-   * every string of this thread, secrets among them; it stops the thread for seconds, and takes a multiple
-   * of the heap in memory. One at a time (409), and none where the memory limit, or the machine, may not
-   * leave room for it (503). Default `false`.
+   * every string of this thread, secrets among them; it stops the thread for seconds, and takes 5 to 30 times
+   * the heap in use. One at a time (409), and none where the memory limit, or the machine, leaves no room
+   * for the most of that (503), unless the request says `?force=true`. Default `false`.
    */
   heapSnapshot?: boolean | undefined;
 }
@@ -829,8 +835,8 @@ export function snapshot(options?: SnapshotOptions): Snapshot;
  * Makes the allocator give free memory back to the kernel, off the JavaScript thread, and reports
  * what that did to RSS. Concurrent calls share one run. jemalloc purges every arena, after this
  * thread's cache was flushed to them; glibc trims, which stalls allocating threads for as long as
- * it takes; tcmalloc releases in steps, so that it stalls none; mimalloc collects in another thread, which
- * reaches no memory that this one owns.
+ * it takes; tcmalloc releases in steps, and stalls them for one step: 4 MB, or a free run of pages that is
+ * longer, at 30 ms a GiB; mimalloc collects in another thread, which reaches no memory that this one owns.
  *
  * Rejects with `ERR_HEAPGAP_THREAD` where no thread can be started. Where heapgap cannot purge the
  * allocator it resolves all the same, with `method: null` and a note.

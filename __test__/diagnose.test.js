@@ -98,6 +98,17 @@ describe('a diagnosis', () => {
     assert.deepEqual(asked[0].rows, rowsOf(stopped));
   });
 
+  it('judges by what was sampled before an experiment', async (t) => {
+    const watch = watchOf(t, 2);
+    const experiment = async () => {
+      watch.sample();
+      return { inspection: INSPECTION, experiment: EXPERIMENT };
+    };
+    const { diagnose } = fakes({ experiment });
+    assert.equal((await diagnose({ experiment: true })).window.samples, 2);
+    assert.equal(watch.length, 3);
+  });
+
   it('is one for all who ask meanwhile, and another for who asks later', async (t) => {
     const run = deferred();
     const { diagnose, calls, asked } = fakes({ inspect: () => run.promise });

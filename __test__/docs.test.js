@@ -148,3 +148,41 @@ test('each deployment says what was run and what was not, and the index leads to
     for (const heading of ['what-was-run', 'not-run']) assert.ok(anchors(page).includes(heading));
   }
 });
+
+/** What `index.d.ts` lists as one of a type's words. */
+function wordsOf(type) {
+  const text = fs.readFileSync(path.join(ROOT, 'index.d.ts'), 'utf8');
+  const [, body] = text.match(new RegExp(`^export type ${type} =([^;]*);`, 'm'));
+  return all([body], /'([\w-]+)'/g);
+}
+
+test('docs/diagnosis.md has a section for every code, and no other', () => {
+  const text = fs.readFileSync(path.join(ROOT, 'docs/diagnosis.md'), 'utf8');
+  const sections = text.split(/^### `/m).slice(1);
+  assert.deepEqual(
+    sections.map((section) => section.split('`')[0]).sort(),
+    wordsOf('DiagnosisCode').sort(),
+  );
+  for (const section of sections) {
+    for (const says of [
+      '> ',
+      '**You see**',
+      '**It means**',
+      '**Now:**',
+      '**Tomorrow:**',
+      '**How sure:**',
+    ])
+      assert.ok(section.includes(`\n\n${says}`), `${says} in ${section.slice(0, 40)}`);
+  }
+});
+
+test('docs/diagnosis.md explains every part of the ledger', () => {
+  const text = fs.readFileSync(path.join(ROOT, 'docs/diagnosis.md'), 'utf8');
+  const rows = all([text], /^\| `(\w+)` +\| .*\|.*\|$/gm);
+  const parts = wordsOf('LedgerPartName');
+  assert.ok(parts.includes('unattributed'));
+  assert.deepEqual(
+    parts.filter((part) => !rows.includes(part)),
+    [],
+  );
+});

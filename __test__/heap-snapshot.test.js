@@ -4,6 +4,7 @@
 const assert = require('node:assert/strict');
 const { once } = require('node:events');
 const http = require('node:http');
+const http2 = require('node:http2');
 const { Readable } = require('node:stream');
 const { describe, it } = require('node:test');
 const express = require('express');
@@ -176,6 +177,30 @@ it('HEAD answers as GET does and takes none', async (t) => {
   assert.equal((await ask(port)).status, 200);
 });
 
+it('HTTP/2: arrives whole, and a client that leaves ends it', async (t) => {
+  const gone = new Readable({ read() {} });
+  gone.push('{');
+  const { route, calls } = fakes({ take: () => (calls.take === 1 ? gone : Readable.from('{}')) });
+  const server = http2.createServer(route({ heapSnapshot: true })).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const session = http2.connect(`http://127.0.0.1:${server.address().port}`);
+  t.after(() => {
+    session.destroy();
+    server.close();
+  });
+  const first = session.request({ ':path': TARGET });
+  first.on('error', () => {});
+  await once(first, 'data');
+  const left = new Promise((resolve) => gone.once('close', resolve));
+  first.close(http2.constants.NGHTTP2_CANCEL);
+  await left;
+  const second = session.request({ ':path': TARGET });
+  const [headers] = await once(second, 'response');
+  assert.equal(headers[':status'], 200);
+  assert.match(headers['content-disposition'], /\.heapsnapshot"$/);
+  assert.equal((await second.setEncoding('utf8').toArray()).join(''), '{}');
+});
+
 describe('one at a time', () => {
   /** A stream that gives as long as it is asked, and says when it is destroyed. */
   function endless() {
@@ -282,6 +307,21 @@ describe('one at a time', () => {
     await until(() => made.closed);
   });
 
+  it('one that cannot be answered with is let go of', async () => {
+    const made = endless();
+    const { route } = fakes({ take: () => made.stream });
+    const res = {
+      on() {},
+      getHeaderNames: () => [],
+      setHeader() {
+        throw new Error('broken');
+      },
+    };
+    const handler = route({ heapSnapshot: true, authorize: () => true });
+    assert.equal(await handler({ method: 'GET', url: TARGET, headers: {} }, res), undefined);
+    assert.equal(made.stream.destroyed, true);
+  });
+
   const FAILURES = {
     'cannot be taken': () => {
       throw new Error('at /inside');
@@ -309,7 +349,7 @@ describe('one at a time', () => {
 
 describe('room', () => {
   const heapUsed = 10 * MB;
-  const need = 27 * heapUsed;
+  const need = 30 * heapUsed;
   const cases = [
     ['a limit with just enough left', { limit: need + 100 * MB, unreclaimable: 100 * MB }, 200],
     ['a byte less', { limit: need + 100 * MB - 1, unreclaimable: 100 * MB }, 503],
@@ -328,7 +368,7 @@ describe('room', () => {
         answer,
         503,
         'ERR_HEAPGAP_NO_ROOM',
-        /10 MB can take 270 MB more, and the memory limit/,
+        /10 MB can take 300 MB more .* and the memory limit of \d+ MB leaves /,
       );
       // What was refused is not under way.
       assert.equal((await ask(port)).status, 503);
@@ -342,6 +382,24 @@ describe('room', () => {
     assert.equal(calls.take, 0);
   });
 
+  it('is not asked about where the client forces it', async (t) => {
+    const { route, calls } = fakes({ heapUsed: 2 ** 50 });
+    const port = await serve(t, route({ heapSnapshot: true }));
+    assert.equal((await ask(port, { path: `${TARGET}?force=true` })).status, 200);
+    for (const query of ['force', 'force=1', 'force=false', 'force=true&force=true']) {
+      const answer = await ask(port, { path: `${TARGET}?${query}` });
+      refused(
+        answer,
+        400,
+        'ERR_HEAPGAP_INVALID_ARG_VALUE',
+        /^expected `force` to be the string true/,
+      );
+    }
+    assert.equal(calls.take, 1);
+    const off = await serve(t, route());
+    assert.equal((await ask(off, { path: `${TARGET}?force=true` })).status, 403);
+  });
+
   for (const [limit, status] of [
     [120 * MB, 503],
     [2048 * MB, 200],
@@ -351,6 +409,7 @@ describe('room', () => {
       if (group === null) return;
       const code = `
         const http = require('node:http');
+const http2 = require('node:http2');
         const handler = require('..').route({ heapSnapshot: true });
         const server = http.createServer(handler).listen(0, '127.0.0.1', async () => {
           const at = 'http://127.0.0.1:' + server.address().port + '/debug/memory/heap-snapshot';

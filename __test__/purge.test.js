@@ -78,22 +78,45 @@ test('glibc: malloc_trim makes RSS fall, and fordblks is not called reclaimable'
   assert.ok(report.stats.after.free > 200 * MIB, `${report.stats.after.free / MIB} MiB`);
 });
 
-for (const name of ['mimalloc', 'tcmalloc']) {
-  test(`${name}: a purge says that it did nothing`, async (t) => {
-    const libraries = preload(t, name);
-    if (libraries === null) return;
-    const { report } = await runChild('purge.js', {
-      preload: libraries,
-      nodeArgs: GC,
-      args: [1, 64 * 1024, 1000],
-    });
-    assert.equal(report.method, null);
-    assert.equal(report.released, null);
-    assert.equal(report.attempts, 0);
-    const { reason } = report.notes.find(({ field }) => field === 'method');
-    assert.equal(reason, `heapgap does not read ${name}`);
+test('tcmalloc: RSS falls by at least 90 % of what was foretold', async (t) => {
+  const libraries = preload(t, 'tcmalloc');
+  if (libraries === null) return;
+  const { report, before, after, foretold } = await runChild('purge.js', {
+    preload: libraries,
+    nodeArgs: GC,
+    args: [384, 64 * 1024, 1000],
   });
-}
+  assert.equal(report.method, 'MallocExtension_ReleaseToSystem');
+  assert.ok(report.purgeable > 300 * MIB, `${report.purgeable / MIB} MiB were foretold`);
+  assert.ok(report.purgeable <= foretold.dirty + 16 * MIB);
+  assert.ok(before - after >= 0.9 * report.purgeable, `fell by ${before - after}`);
+  assert.ok(report.stats.after.dirty < 0.1 * report.stats.before.dirty);
+  assert.ok(report.stats.after.retained - report.stats.before.retained > 300 * MIB);
+});
+
+test('mimalloc: what a worker thread left is given back', async (t) => {
+  const libraries = preload(t, 'mimalloc');
+  if (libraries === null) return;
+  const report = await runChild('worker-left.js', { preload: libraries, args: [300] });
+  assert.equal(report.method, 'mi_collect');
+  assert.ok(report.released > 200 * MIB, `reported ${report.released / MIB} MiB`);
+  assert.equal(report.released, report.rssBefore - report.rssAfter);
+  assert.equal(report.purgeable, null);
+});
+
+test('mimalloc: what the JavaScript thread owns is not promised', async (t) => {
+  const libraries = preload(t, 'mimalloc');
+  if (libraries === null) return;
+  const { report } = await runChild('purge.js', {
+    preload: libraries,
+    nodeArgs: GC,
+    args: [384, 64 * 1024, 1000],
+  });
+  assert.equal(report.method, 'mi_collect');
+  assert.ok(report.released > -16 * MIB, `reported ${report.released}`);
+  const { reason } = report.notes.find(({ field }) => field === 'kept');
+  assert.match(reason, /what a running thread has freed, that thread gives back itself/);
+});
 
 test('the event loop turns during a purge, and the next purge is another one', async (t) => {
   const libraries = preload(t, 'jemalloc 5.3.1');

@@ -64,14 +64,16 @@ function createDiagnose({ inspect, experiment, facts, addon, why }) {
   }
 
   async function run(look, window) {
+    // As it was before: what an experiment does to memory is not the process's own growth.
+    const watch = window ?? longestWatch();
+    const rows = watch ? rowsOf(watch) : new Float64Array(0);
+    const durationMs = watch?.durationMs ?? 0;
     try {
       const found = await look();
-      const watch = window ?? longestWatch();
-      const rows = watch ? rowsOf(watch) : new Float64Array(0);
       return {
         ...(await judge(found, rows)),
         ledger: found.inspection.ledger,
-        window: { samples: rows.length / NAMES.length, durationMs: watch?.durationMs ?? 0 },
+        window: { samples: rows.length / NAMES.length, durationMs },
         ...(found.experiment && { experiment: found.experiment }),
       };
     } catch (error) {

@@ -1,7 +1,7 @@
 'use strict';
 // The experiment of diagnose(): collects garbage, purges, and measures what each gave back.
 
-const { setImmediate: turn, setTimeout: pause } = require('node:timers/promises');
+const { setImmediate: turn } = require('node:timers/promises');
 const v8 = require('node:v8');
 const vm = require('node:vm');
 
@@ -19,31 +19,17 @@ function exposedGc() {
   }
 }
 
-const SETTLE_STEP_MS = 10;
-const SETTLE_STEPS = 50;
-
-/** V8 frees the memory of dead Buffers, and the heap's empty pages, on threads of its own. */
-async function settle() {
-  const held = () => {
-    const { total_heap_size: heap, external_memory: external } = v8.getHeapStatistics();
-    return heap + external;
-  };
-  let before = held();
-  for (let step = 0; step < SETTLE_STEPS; step++) {
-    await pause(SETTLE_STEP_MS);
-    const now = held();
-    if (now >= before) return;
-    before = now;
-  }
-}
-
-/** Twice: what the finalizers of the first let go, the second frees. They run in a turn of their own. */
+/**
+ * Twice: what the finalizers of the first let go, the second frees. V8 frees the memory of dead Buffers on
+ * another thread, and waits for that before a minor collection.
+ */
 async function collect(gc) {
   gc();
+  // Finalizers run where the event loop polls, and an immediate may come before that: the second does not.
+  await turn();
   await turn();
   gc();
-  await turn();
-  await settle();
+  gc({ type: 'minor' });
 }
 
 const sum = (...figures) =>

@@ -58,7 +58,7 @@ function relativePath(req, path) {
 /** An endpoint that answers JSON. */
 const json = (methods, serve) => ({
   methods,
-  handle: async (req, res) => send(req, res, 200, await serve(req)),
+  handle: async (req, res, query) => send(req, res, 200, await serve(req, query)),
 });
 
 async function answer(req, res, endpoint, admit) {
@@ -72,7 +72,7 @@ async function answer(req, res, endpoint, admit) {
       });
     }
     await admit(req);
-    await endpoint.handle(req, res);
+    await endpoint.handle(req, res, splitTarget(req.url).query);
   } catch (error) {
     sendError(req, res, error);
   }
@@ -103,7 +103,7 @@ function createRoute({
     const admit = chooseAccess(settings);
     const purgeInTurn = limitPurge({ purge, now }, settings.minIntervalMs);
     const served = {
-      '': json(READING, (req) => figures(splitTarget(req.url).query)),
+      '': json(READING, (_, query) => figures(query)),
       '/inspect': json(READING, () => inspect()),
       '/purge': json(['POST'], (req) => {
         refuseCrossSite(req, 'start a purge');

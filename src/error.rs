@@ -47,9 +47,8 @@ impl Error {
             Error::Exec(error) if error.kind() == io::ErrorKind::NotFound => "ERR_HEAPGAP_COMMAND_NOT_FOUND",
             Error::Exec(_) => "ERR_HEAPGAP_EXEC",
             Error::Printout(_) => "ERR_HEAPGAP_PRINTOUT",
-            Error::Json(_) => "ERR_HEAPGAP_INTERNAL",
-            Error::Case(_) => "ERR_HEAPGAP_CASE",
-            Error::Node(_) => "ERR_HEAPGAP_INTERNAL",
+            // JavaScript wrote the case: a bad one is heapgap's own fault.
+            Error::Case(_) | Error::Json(_) | Error::Node(_) => "ERR_HEAPGAP_INTERNAL",
         })
     }
 }

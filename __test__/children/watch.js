@@ -1,6 +1,7 @@
 'use strict';
 // Watches itself through collections it asks for (--expose-gc), and prints what became of it.
 
+const { once } = require('node:events');
 const { Worker, isMainThread, parentPort } = require('node:worker_threads');
 const heapgap = require('../..');
 const { NAMES, longestWatch, rowsOf } = require('../../lib/watch.js');
@@ -60,8 +61,7 @@ async function left(count) {
 
 async function inWorker() {
   const worker = new Worker(__filename);
-  const [answer] = await require('node:events').once(worker, 'message');
-  await require('node:events').once(worker, 'exit');
+  const [[answer]] = await Promise.all([once(worker, 'message'), once(worker, 'exit')]);
   return answer;
 }
 

@@ -12,6 +12,7 @@ import {
   type Inspection,
   inspect,
   type LedgerPartName,
+  type KeptCode,
   type PurgeReport,
   purge,
   route,
@@ -42,6 +43,9 @@ const rss: number | null = memory.rss ?? gap;
 const report: PurgeReport = await purge();
 const released: number | null = report.released;
 const before: number | null = report.stats.before.dirty;
+const why: [KeptCode, number][] = report.kept.map(({ code, bytes }) => [code, bytes]);
+// @ts-expect-error: no such reason.
+const odd: boolean = report.kept[0]?.code === 'bad-luck';
 
 http.createServer(route());
 route({ token: process.env.DEBUG_TOKEN });
@@ -89,6 +93,7 @@ export {
   leaked,
   lines,
   parts,
+  odd,
   proven,
   reasons,
   released,
@@ -98,4 +103,5 @@ export {
   stalled,
   total,
   wasted,
+  why,
 };

@@ -28,7 +28,6 @@ pub struct Case {
 pub struct Facts {
     /// The allocator that the environment promises.
     pub expected: Option<Expected>,
-    pub uptime_ms: Number,
     /// The container's.
     pub cpus: Number,
     pub machine_memory: Number,
@@ -96,7 +95,6 @@ pub struct Allocator {
     #[serde(deserialize_with = "or_empty")]
     pub name: String,
     pub version: Option<String>,
-    pub library: Option<String>,
     pub allocated: Number,
     pub active: Number,
 }
@@ -207,7 +205,6 @@ pub struct Worker {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Arena {
-    pub index: Number,
     pub allocated: Number,
     pub dirty: Number,
     pub muzzy: Number,
@@ -222,7 +219,6 @@ pub struct SizeClass {
     pub size: Number,
     #[serde(deserialize_with = "or_empty")]
     pub kind: String,
-    pub count: Number,
     pub bytes: Number,
     pub waste: Number,
 }
@@ -231,7 +227,6 @@ pub struct SizeClass {
 #[serde(default, rename_all = "camelCase")]
 pub struct Decay {
     pub dirty_ms: Number,
-    pub muzzy_ms: Number,
     pub background_threads: Option<bool>,
 }
 

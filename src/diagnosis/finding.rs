@@ -161,3 +161,79 @@ impl Finding {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TYPES: &str = include_str!("../../index.d.ts");
+
+    const CODES: [Code; 17] = [
+        Code::Healthy,
+        Code::JsHeap,
+        Code::ExternalBuffers,
+        Code::NativeLive,
+        Code::Retention,
+        Code::PinnedFragmentation,
+        Code::TooManyArenas,
+        Code::ThreadCaches,
+        Code::HugePages,
+        Code::DecayNotRunning,
+        Code::HandlesGrowing,
+        Code::PageCache,
+        Code::MappedFiles,
+        Code::Stacks,
+        Code::LimitTooTight,
+        Code::NotLive,
+        Code::InsufficientData,
+    ];
+
+    /// The words between quotes from `begin` up to the next semicolon.
+    fn listed(begin: &str) -> Vec<&'static str> {
+        let from = TYPES.find(begin).map_or("", |at| &TYPES[at..]);
+        let text = from.split(';').next().unwrap_or("");
+        text.split('\'').skip(1).step_by(2).collect()
+    }
+
+    fn words<T: Serialize>(values: &[T]) -> Vec<String> {
+        let json = |value| serde_json::to_value(value).ok();
+        values.iter().filter_map(|value| Some(json(value)?.as_str()?.to_owned())).collect()
+    }
+
+    #[test]
+    fn the_words_are_those_of_the_types() {
+        assert_eq!(words(&CODES), listed("export type DiagnosisCode ="));
+        let severities = [Severity::Critical, Severity::Warning, Severity::Info];
+        assert_eq!(words(&severities), listed("severity: 'critical'"));
+        let units = [
+            Unit::Bytes,
+            Unit::BytesPerSecond,
+            Unit::Count,
+            Unit::CountPerSecond,
+            Unit::Ms,
+            Unit::Ratio,
+            Unit::Text,
+        ];
+        assert_eq!(words(&units), listed("unit: 'bytes'"));
+    }
+
+    #[test]
+    fn a_finding_is_as_the_types_have_it() {
+        let finding = Finding::new(Code::Stacks, Severity::Info, f64::INFINITY, "So.".to_owned())
+            .shows("a", 1.5, Unit::Ratio, Some(1.0), "b")
+            .shows("c", "d", Unit::Text, None, "e")
+            .act("Go.");
+        let expected = serde_json::json!({
+            "code": "stacks",
+            "bytes": null,
+            "severity": "info",
+            "summary": "So.",
+            "evidence": [
+                { "metric": "a", "value": 1.5, "unit": "ratio", "threshold": 1.0, "source": "b" },
+                { "metric": "c", "value": "d", "unit": "text", "threshold": null, "source": "e" },
+            ],
+            "actions": ["Go."],
+        });
+        assert_eq!(serde_json::to_value(&finding).ok(), Some(expected));
+    }
+}

@@ -97,7 +97,9 @@ pub fn unsplit(sample: &Sample) -> f64 {
 pub fn of_bytes(view: &View, figure: fn(&Sample) -> f64, without_gc: bool) -> Option<Growth> {
     let after_gc = view.window.after_gc(figure);
     let is_enough = after_gc.len() >= LEAST_POINTS;
-    let by_gc = trend::growth(&after_gc).map(|trend| Growth { trend, basis: Basis::AfterGc });
+    let by_gc = trend::growth(&after_gc)
+        .filter(|trend| goes_on(view, figure, trend, &after_gc))
+        .map(|trend| Growth { trend, basis: Basis::AfterGc });
     let by_minima = |basis| {
         let trend = trend::growth_of_minima(&view.window.series(figure))?;
         Some(Growth { trend, basis })
@@ -135,6 +137,20 @@ fn is_kept(all: &[Point], after_gc: &[Point]) -> bool {
     kept.len() >= TELLING_COLLECTIONS
         && telling.copied().all(|kept| kept)
         && left.value - first.value >= SEEN * (last.value - first.value)
+}
+
+/// So much of its time may have gone by since the last collection …
+const RECENT: f64 = 0.5;
+/// … or the figure has risen meanwhile, by at least so much of what the slope says.
+const CONTINUED: f64 = 0.5;
+
+/// Whether growth goes on after the last collection: a service that has started and is at rest collects no
+/// more, and its last collections show how it grew while it started.
+fn goes_on(view: &View, figure: fn(&Sample) -> f64, trend: &Trend, after_gc: &[Point]) -> bool {
+    let Some(last) = after_gc.last() else { return false };
+    let since = view.window.seconds() - last.at;
+    let Some(now) = view.window.series(figure).last().copied() else { return false };
+    since <= trend.seconds * RECENT || now.value - last.value >= trend.slope * since * CONTINUED
 }
 
 fn matters(trend: &Trend) -> bool {
@@ -190,4 +206,9 @@ pub fn in_use(view: &View, figure: fn(&Sample) -> f64, now: f64) -> f64 {
     let Some(last) = after_gc.last() else { return now };
     let reached = |point: &Point| point.at < last.at && point.value >= now * SAME_LEVEL;
     if view.window.series(figure).iter().any(reached) { now.min(last.value) } else { now }
+}
+
+/// Whether a major garbage collection has left as much as there is `now`, so that it is no garbage.
+pub fn has_survived(view: &View, figure: fn(&Sample) -> f64, now: f64) -> bool {
+    view.window.after_gc(figure).iter().any(|point| point.value >= now * SAME_LEVEL)
 }

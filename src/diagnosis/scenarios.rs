@@ -134,7 +134,13 @@ fn a_heap_that_reaches_a_limit_soon_is_critical() {
 fn a_leak_that_has_filled_its_container_is_not_a_limit_too_tight() {
     let process = Process::on("glibc").heap(400.0).limited(512.0, 500.0, 10.0);
     assert_eq!(process.verdict(), Code::LimitTooTight);
-    assert_eq!(process.verdict_with(&leak(Column::HeapUsed, 300.0)), Code::JsHeap);
+    let diagnosis = process.with(&leak(Column::HeapUsed, 300.0));
+    assert_eq!(codes(&diagnosis), [Code::JsHeap, Code::LimitTooTight]);
+    assert_eq!(diagnosis.findings[0].severity, Severity::Critical);
+    // Neither is one that Buffers have filled, seen to grow or not.
+    let buffers = Process::on("glibc").part("buffers", 400.0).limited(512.0, 500.0, 10.0).diagnose();
+    assert_eq!(codes(&buffers), [Code::ExternalBuffers, Code::LimitTooTight]);
+    assert_eq!(buffers.findings[0].severity, Severity::Critical);
 }
 
 #[test]
@@ -320,7 +326,7 @@ fn a_purge_that_gave_back_nothing_is_explained() {
 #[test]
 fn many_threads_arenas_are_the_cause_of_what_is_free_in_them() {
     for (allocator, flag) in [("glibc", "MALLOC_ARENA_MAX=2"), ("jemalloc", "narenas:4")] {
-        let process = Process::on(allocator).part("dirty", 150.0).arenas(24, 7.0);
+        let process = Process::on(allocator).part("dirty", 150.0).arenas(24, 5.0);
         let diagnosis = process.diagnose();
         assert_eq!(codes(&diagnosis), [Code::TooManyArenas, Code::Retention], "{allocator}");
         assert!(diagnosis.summary.contains(flag), "{}", diagnosis.summary);

@@ -21,7 +21,7 @@ const IDLE: [(&str, f64); 8] = [
     ("native", 14.0),
     ("code", 47.0),
     ("mappedFiles", 1.0),
-    ("stacks", 1.0),
+    ("stacks", 0.2),
     ("unattributed", 2.0),
 ];
 

@@ -33,8 +33,8 @@ pub struct Trend {
 /// One time in twenty noise looks like a trend at this; what growth has to be besides lowers it, and the
 /// tests below say to how much.
 pub const SIGNIFICANT: f64 = 0.05;
-/// Nine pairs of ten have to rise less one of ten that falls, and so on: tests for significance alone take
-/// a drift for a trend where a value depends on the one before, as memory's do.
+/// Four pairs of five rise, and one falls: the test for significance alone takes drift for a trend where a
+/// value depends on the one before, as memory's do.
 pub const MONOTONE: f64 = 0.6;
 /// Below this Mann and Kendall's test cannot be significant.
 pub const LEAST_POINTS: usize = 4;
@@ -353,6 +353,15 @@ mod tests {
         for (z, p) in [(0.0, 0.5), (1.0, 0.158_655), (1.96, 0.024_998), (3.0, 0.001_350)] {
             assert!((upper_tail(z) - p).abs() < 1e-5, "{z}");
         }
+    }
+
+    #[test]
+    fn equal_values_lower_the_variance() {
+        // n = 6 with three pairs alike: S = 12, (6·5·17 − 3·2·1·9) / 18 = 25.33, z = 11 / 5.033.
+        let pairs = points(6, |t| (t * 3.0 + 1e-9).floor());
+        let Some(trend) = fit(&pairs) else { unreachable!("six points") };
+        assert_eq!(trend.tau, 12.0 / 15.0);
+        assert!((trend.p - 0.014_42).abs() < 1e-4, "{trend:?}");
     }
 
     proptest! {

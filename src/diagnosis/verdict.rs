@@ -8,7 +8,7 @@ use super::case::Part;
 use super::finding::{Code, Finding, Place, Severity, Unit};
 use super::rules::RULES;
 use super::trend::LEAST_POINTS;
-use super::view::{LEAST_WASTE, View, known};
+use super::view::{LEAST_WASTE, MOST_SHARE, View, known};
 use super::words::{self, MB};
 
 /// What `diagnose()` answers, but for what JavaScript adds.
@@ -23,7 +23,7 @@ pub struct Diagnosis {
 
 pub fn diagnose(view: &View) -> Diagnosis {
     let mut findings: Vec<Finding> = RULES.iter().filter_map(|judge| judge(view)).collect();
-    relate(&mut findings);
+    relate(view, &mut findings);
     findings.sort_by(|a, b| rank(a).cmp(&rank(b)).then(size(b).total_cmp(&size(a))));
     if let Some(first) = findings.first_mut() {
         explain_purge(view, first);
@@ -48,26 +48,36 @@ fn size(finding: &Finding) -> f64 {
 }
 
 /// Several findings about the same bytes: the one that names the cause goes first.
-fn relate(findings: &mut [Finding]) {
+fn relate(view: &View, findings: &mut [Finding]) {
     let is = |code: Code| move |finding: &Finding| finding.code == code;
-    let is_growth = |finding: &Finding| finding.place <= Place::Growth && finding.place != Place::Premise;
     if findings.iter().any(is(Code::TooManyArenas)) {
         demote(findings, &[Code::Retention, Code::PinnedFragmentation]);
     }
     if findings.iter().any(|finding| finding.code == Code::DecayNotRunning && finding.place == Place::Mass) {
         demote(findings, &[Code::Retention]);
     }
-    // A limit that a leak has reached is not too tight, but the leak is as urgent.
-    let limit = findings.iter().find(|finding| finding.place == Place::Limit).map(|finding| finding.severity);
-    let worst = findings.iter().filter(|finding| is_growth(finding)).map(|finding| finding.severity).max();
-    for finding in findings.iter_mut().filter(|finding| is_growth(finding)) {
-        let causes = finding.place == Place::CauseOfGrowth;
-        finding.severity = finding.severity.max(limit.unwrap_or(Severity::Info));
-        finding.severity = finding.severity.max(worst.filter(|_| causes).unwrap_or(Severity::Info));
+    let grows = |finding: &Finding| matches!(finding.place, Place::CauseOfGrowth | Place::Growth);
+    let worst = findings.iter().filter(|finding| grows(finding)).map(|finding| finding.severity).max();
+    for cause in findings.iter_mut().filter(|finding| finding.place == Place::CauseOfGrowth) {
+        cause.severity = cause.severity.max(worst.unwrap_or(Severity::Info));
     }
-    if worst.is_some() {
+    // A limit that something has filled is not too tight, but what has filled it is as urgent.
+    let fills = |finding: &Finding| grows(finding) || is_most(view, finding);
+    let limit = findings.iter().find(|finding| finding.place == Place::Limit).map(|finding| finding.severity);
+    if let Some(limit) = limit
+        && findings.iter().any(fills)
+    {
+        findings.iter_mut().filter(|finding| fills(finding)).for_each(|finding| {
+            finding.severity = finding.severity.max(limit);
+        });
         demote(findings, &[Code::LimitTooTight]);
     }
+}
+
+fn is_most(view: &View, finding: &Finding) -> bool {
+    let share = finding.bytes.and_then(|bytes| view.share(bytes));
+    matches!(finding.code, Code::ExternalBuffers | Code::NativeLive)
+        && share.is_some_and(|share| share >= MOST_SHARE)
 }
 
 fn demote(findings: &mut [Finding], codes: &[Code]) {

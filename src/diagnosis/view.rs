@@ -188,3 +188,6 @@ pub const LEAST_WASTE_SHARE: f64 = 0.2;
 /// What is asked of memory in use, before its size alone is worth a word.
 pub const LEAST_MASS: f64 = 64.0 * MB;
 pub const LEAST_MASS_SHARE: f64 = 0.3;
+/// Buffers or native memory that are so much of RSS are said to be, though they do not grow: nobody chooses a
+/// limit for them, as one does for a heap.
+pub const MOST_SHARE: f64 = 0.5;

@@ -1,6 +1,5 @@
 //! All that takes too long for a synchronous call, of one instant. For other threads than JavaScript's.
 
-use std::mem;
 use std::path::Path;
 
 use serde::Serialize;
@@ -14,7 +13,7 @@ use crate::sources::detail::{Arena, SizeClass};
 use crate::sources::glibc::heaps::{self, Heaps, Region};
 use crate::sources::process::{self, Io};
 use crate::sources::threads::{self, Group};
-use crate::sources::{Absent, jemalloc, thp};
+use crate::sources::{Absent, glibc, jemalloc, thp};
 
 /// The native half of `inspect()`; `Inspection` in `index.d.ts` says what each is.
 #[derive(Debug, Default, Serialize)]
@@ -116,7 +115,7 @@ impl Inspection {
                 self.options = Some(jemalloc::options(None));
                 None
             }
-            live::Kind::Glibc => self.walk(mapped?),
+            live::Kind::Glibc => self.read_glibc(mapped),
             other => {
                 for field in ["arenas", "sizeClasses"] {
                     self.found::<()>(field, Err(Absent::NotCounted(other.name())));
@@ -126,23 +125,24 @@ impl Inspection {
         }
     }
 
-    fn walk(&mut self, mapped: &Mapped) -> Option<Heaps> {
-        let region = |&mappings::Region { start, end, resident, is_brk, .. }: &_| Region {
-            start,
-            end,
-            resident,
-            is_brk,
-        };
-        let regions: Vec<Region> = mapped.allocator.iter().map(region).collect();
-        let mut heaps = self.found("arenas", heaps::read(&regions))?;
-        if !heaps.complete {
-            let reason =
-                Absent::Because("an arena changed while it was walked; what it holds is `unattributed`");
-            self.found::<()>("arenas", Err(reason));
+    /// By a walk, which tells what is resident; what it leaves out, by glibc's own account.
+    fn read_glibc(&mut self, mapped: Option<&Mapped>) -> Option<Heaps> {
+        let walked = mapped.and_then(|mapped| self.found("arenas", heaps::read(&regions(mapped))));
+        if let Some(heaps) = &walked {
+            self.arenas = Some(heaps.arenas.clone());
+            self.size_classes = Some(heaps.free_classes.clone());
+            if heaps.complete {
+                return walked;
+            }
+            let changed = "an arena changed while it was walked: what is free there is `unattributed`";
+            self.found::<()>("arenas", Err(Absent::Because(changed)));
         }
-        self.arenas = Some(mem::take(&mut heaps.arenas));
-        self.size_classes = Some(mem::take(&mut heaps.free_classes));
-        Some(heaps)
+        if let Some(told) = self.found("arenas", glibc::malloc_info()) {
+            let rows = told.rows();
+            self.arenas.get_or_insert_with(|| rows.clone()).iter_mut().zip(rows).for_each(complete);
+            self.size_classes.get_or_insert_with(|| told.free_classes());
+        }
+        walked
     }
 
     fn read_huge_pages(&mut self, root: &Path, mapped: Option<&Mapped>) {
@@ -166,6 +166,18 @@ impl Inspection {
         self.process =
             Totals { rss: Some(rss), anon: Some(anon), file: Some(file), shmem: Some(shmem), fds: None };
     }
+}
+
+fn regions(mapped: &Mapped) -> Vec<Region> {
+    let region =
+        |&mappings::Region { start, end, resident, is_brk, .. }: &_| Region { start, end, resident, is_brk };
+    mapped.allocator.iter().map(region).collect()
+}
+
+/// What an arena that was given up lacks.
+fn complete((arena, told): (&mut Arena, Arena)) {
+    arena.allocated = arena.allocated.or(told.allocated);
+    arena.free = arena.free.or(told.free);
 }
 
 impl From<&Heaps> for Walked {

@@ -254,6 +254,16 @@ pub struct Resident {
 }
 
 impl Resident {
+    /// A Node.js that was built without `v8_enable_private_mapping_fork_optimization` does not mark V8's
+    /// mappings: its heap is then among the allocator's.
+    fn with_v8(self, heap: u64) -> Self {
+        if self.v8 > 0 {
+            return self;
+        }
+        let v8 = heap.min(self.allocator);
+        Self { v8, allocator: self.allocator - v8, ..self }
+    }
+
     fn total(&self) -> u64 {
         let Self { v8, wasm, stacks, code, files, shared, allocator, other, .. } = *self;
         v8 + wasm + stacks + code + files + shared + allocator + other
@@ -281,7 +291,19 @@ pub fn from_counters(process: &Process, v8: &V8, held: &Held) -> Ledger {
 /// For other threads: from the kernel's count of every mapping.
 pub fn from_mappings(resident: &Resident, v8: &V8, held: &Held) -> Ledger {
     let mut parts = Parts::unknown(ONLY_INSPECT);
-    (parts.v8_heap, parts.v8_workers) = heaps(resident.v8, v8);
+    if resident.v8 > 0 {
+        (parts.v8_heap, parts.v8_workers) = heaps(resident.v8, v8);
+    }
+    let resident = &resident.with_v8(v8.heap);
+    if parts.v8_heap.bytes.is_none() {
+        parts.v8_heap = Part::new(
+            resident.v8,
+            Accuracy::Estimate,
+            "total_physical_size: V8 does not mark its mappings here",
+        );
+        parts.v8_workers =
+            Part::unknown("inside `native` or `unattributed`: V8 does not mark its mappings here");
+    }
     let mappings = |bytes, source| Part::new(bytes, Accuracy::Exact, source);
     parts.code =
         mappings(resident.code, "smaps: files that are mapped executable somewhere, and their variables");
@@ -554,6 +576,15 @@ mod tests {
         let ledger = from_mappings(&resident, &V8::default(), &Held::Counted(JEMALLOC));
         assert_eq!(ledger.parts.huge_page_slack.bytes, Some(60), "40 of zeros, and 20 beyond the count");
         assert_eq!(ledger.parts.unattributed.bytes, Some(0));
+    }
+
+    #[test]
+    fn a_heap_whose_mappings_are_not_marked_is_taken_at_v8s_word() {
+        let v8 = V8 { heap: 30, ..V8::default() };
+        let resident = Resident { allocator: 240, ..Resident::default() };
+        let ledger = from_mappings(&resident, &v8, &Held::Counted(JEMALLOC));
+        assert_eq!(ledger.parts.v8_heap.bytes, Some(30));
+        assert_eq!(ledger.parts.unattributed.bytes, Some(10));
     }
 
     #[test]

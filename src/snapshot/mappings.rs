@@ -1,8 +1,10 @@
 //! What each mapping is for, and what all of a kind hold together.
 //!
 //! The kernel does not say what anonymous memory is for; whoever mapped it left marks. V8 keeps its memory
-//! from being copied by fork (`dc`), which nobody else does, and a heap is therefore never one mapping with
-//! something else. A stack lies above a guard. All other anonymous memory is the allocator's.
+//! from being copied by fork (`dc`), as Node.js builds it on Linux
+//! (`v8_enable_private_mapping_fork_optimization`). Next to nobody else does, and the kernel joins only
+//! neighbours with the same marks. A stack lies above a guard. All other anonymous memory is the
+//! allocator's.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -119,12 +121,7 @@ impl Mapped {
 /// Reads and classifies all mappings. `threads` are this process's, read just before. For other threads
 /// than JavaScript's. `root` stands for `/`.
 pub fn read(root: &Path, threads: &[Thread]) -> Result<Mapped, Absent> {
-    let clues = Clues {
-        stack_pointers: threads.iter().filter_map(|thread| thread.stack_pointer).collect(),
-        stack_size: stack_size(),
-        segments: objects::segments(),
-        tmpfs: mounts::devices(root, "tmpfs").unwrap_or_default(),
-    };
+    let clues = own_clues(root, threads);
     let mut pagemap = Pagemap::open(root);
     classify(&smaps::read(root)?, &clues, |range| match &mut pagemap {
         Ok(pagemap) => pagemap.present(range),
@@ -180,6 +177,15 @@ struct Clues {
     tmpfs: Vec<(u32, u32)>,
 }
 
+fn own_clues(root: &Path, threads: &[Thread]) -> Clues {
+    Clues {
+        stack_pointers: threads.iter().filter_map(|thread| thread.stack_pointer).collect(),
+        stack_size: stack_size(),
+        segments: objects::segments(),
+        tmpfs: mounts::devices(root, "tmpfs").unwrap_or_default(),
+    }
+}
+
 /// `RLIMIT_STACK`, which is what glibc and libuv give a thread (pthread_create(3)), but no less than
 /// Node.js's own threads have.
 fn stack_size() -> u64 {
@@ -208,7 +214,7 @@ fn classify(
         return Err(Absent::NoLine("proc/self/smaps", "VmFlags"));
     }
     let mut sums = Sums::default();
-    for (mapping, verdict) in mappings.iter().zip(verdicts(mappings, clues)) {
+    for (mapping, verdict) in mappings.iter().zip(verdicts(mappings, clues, &mut resident)) {
         let whole = |kind| Piece::whole(mapping, kind);
         match verdict {
             Verdict::Whole(kind) => sums.add(whole(kind)),
@@ -227,14 +233,18 @@ fn classify(
     Ok(sums.end())
 }
 
-fn verdicts(mappings: &[Mapping], clues: &Clues) -> impl Iterator<Item = Verdict> {
+/// How many bytes of a range are resident.
+type Resident<'a> = &'a mut dyn FnMut(Range<u64>) -> Figure;
+
+fn verdicts(mappings: &[Mapping], clues: &Clues, resident: Resident) -> Vec<Verdict> {
     let wasm = wasm(mappings);
     let executed = mappings.iter().filter(|mapping| mapping.execute).map(file).collect();
-    mappings.iter().enumerate().map(move |(index, mapping)| match kind_by_name(mapping, &executed, clues) {
+    let verdict = |(index, mapping)| match kind_by_name(mapping, &executed, clues) {
         Some(kind) => Verdict::Whole(kind),
         None if wasm.contains(&index) => Verdict::Whole(Kind::Wasm),
-        None => anonymous(mappings, index, clues),
-    })
+        None => anonymous(mappings, index, clues, resident),
+    };
+    mappings.iter().enumerate().map(verdict).collect()
 }
 
 /// A file's identity.
@@ -246,8 +256,9 @@ fn file(mapping: &Mapping) -> ((u32, u32), u64) {
 fn kind_by_name(mapping: &Mapping, executed: &HashSet<((u32, u32), u64)>, clues: &Clues) -> Option<Kind> {
     let path = mapping.path.as_deref()?;
     let starts = |prefixes: &[&str]| prefixes.iter().any(|prefix| path.starts_with(prefix));
-    // `[stack:<tid>]` is that of kernels before 4.5; glibc names stacks from 2.39, when it is told to.
-    if starts(&["[stack", "[anon: glibc: pthread stack"]) {
+    // `[stack:<tid>]` is that of kernels before 4.5; glibc names stacks from 2.39 on, when it is
+    // told to (its tunable `glibc.mem.decorate_maps`).
+    if starts(&["[stack", "[anon: glibc: pthread"]) {
         return Some(Kind::Stack);
     }
     // A private mapping of /dev/zero is how anonymous memory was had before there was MAP_ANONYMOUS.
@@ -279,7 +290,7 @@ fn is_in_memory(mapping: &Mapping, clues: &Clues) -> bool {
     })
 }
 
-fn anonymous(mappings: &[Mapping], index: usize, clues: &Clues) -> Verdict {
+fn anonymous(mappings: &[Mapping], index: usize, clues: &Clues, resident: Resident) -> Verdict {
     let mapping = &mappings[index];
     if mapping.dont_copy() {
         return Verdict::Whole(Kind::V8);
@@ -291,14 +302,14 @@ fn anonymous(mappings: &[Mapping], index: usize, clues: &Clues) -> Verdict {
         return up_to(end, Kind::Code);
     }
     let below = index.checked_sub(1).map(|below| &mappings[below]).filter(|it| it.end == mapping.start);
-    if let Some(end) = stack_end(mapping, below, clues) {
+    if let Some(end) = stack_end(mapping, below, clues, resident) {
         return up_to(end, Kind::Stack);
     }
     let guards_a_stack = is_guard(mapping)
         && mappings.get(index + 1).is_some_and(|above| {
             above.start == mapping.end
                 && is_anonymous(above)
-                && stack_end(above, Some(mapping), clues).is_some()
+                && stack_end(above, Some(mapping), clues, resident).is_some()
         });
     Verdict::Whole(if guards_a_stack { Kind::Stack } else { Kind::Allocator })
 }
@@ -332,7 +343,7 @@ fn is_guard(mapping: &Mapping) -> bool {
 ///
 /// Linux marks stacks from 6.7 on (`nh`). Before, a stack looks as any other memory, with which it may
 /// be joined: it is then told by its guard, by the thread that waits in it, and by its size.
-fn stack_end(mapping: &Mapping, below: Option<&Mapping>, clues: &Clues) -> Option<u64> {
+fn stack_end(mapping: &Mapping, below: Option<&Mapping>, clues: &Clues, resident: Resident) -> Option<u64> {
     /// A thread that waits has used little of its stack, mostly.
     const NEAR: u64 = 256 << 10;
     // libc reserves what it maps for stacks; an arena of glibc and jemalloc's extents are not (`nr`).
@@ -347,9 +358,11 @@ fn stack_end(mapping: &Mapping, below: Option<&Mapping>, clues: &Clues) -> Optio
         // glibc 2.42 guards stacks without a mapping (`MADV_GUARD_INSTALL`), and neighbours become one.
         return (mapping.no_huge_page() && !pointers.is_empty()).then_some(end);
     };
-    let ends = usual_sizes(guard, clues).map(|size| start.saturating_add(size));
+    // What the threads of Node.js, its libraries and addons have.
+    let sizes = [clues.stack_size, 8 << 20, 4 << 20, 2 << 20, 1 << 20];
+    let ends = sizes.map(|size| start.saturating_add(size));
     let largest = start.saturating_add(clues.stack_size);
-    if waits_near(end) || ends.contains(&end) {
+    if ends.contains(&end) {
         return Some(end);
     }
     if let Some(&joined) = ends.iter().find(|&&joined| joined < end && waits_near(joined)) {
@@ -361,19 +374,15 @@ fn stack_end(mapping: &Mapping, below: Option<&Mapping>, clues: &Clues) -> Optio
     match pointers.first() {
         // Deep in its stack.
         Some(&pointer) => Some(if pointer < largest { end.min(largest) } else { end }),
-        // The thread runs, or has ended and left its stack to the next one.
-        None => (end > largest).then_some(largest),
+        None if end <= largest => None,
+        // The thread runs, or has ended and left its stack to the next one. What a thread uses first, and
+        // keeps, is the end of its stack.
+        None => {
+            let page = page_size();
+            let mut is_used = |end: &u64| resident(end - page..*end) == Ok(page);
+            ends.into_iter().filter(|&end| end <= largest && is_used(&end)).min().or(Some(largest))
+        }
     }
-}
-
-/// Of the stacks of threads that Node.js, its libraries and addons start. glibc before 2.27 took the guard
-/// off the size.
-fn usual_sizes(guard: &Mapping, clues: &Clues) -> [u64; 10] {
-    let sizes = [clues.stack_size, 8 << 20, 4 << 20, 2 << 20, 1 << 20];
-    std::array::from_fn(|index| match sizes.get(index) {
-        Some(&size) => size,
-        None => sizes[index - sizes.len()].saturating_sub(guard.size()),
-    })
 }
 
 /// WebAssembly memory of up to 4 GiB lies at the start of 8 GiB, so that no 32-bit index and offset leads
@@ -422,6 +431,7 @@ impl<'a> Piece<'a> {
     /// The part below `end` apart, which has `resident` bytes. What is in huge pages, freed or swapped out
     /// is put down to the upper part, as far as it fits: the lower one is a stack or variables.
     fn split(self, end: u64, kind: Kind, resident: u64) -> [Self; 2] {
+        let resident = resident.min(end - self.start);
         let rss = self.rss.saturating_sub(resident).min(self.end - end);
         let [anonymous, huge, lazy_free] = [self.anonymous, self.huge, self.lazy_free].map(|it| it.min(rss));
         let lower = Self {
@@ -512,7 +522,7 @@ impl<'a> Sums<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sources::threads;
+    use crate::sources::{process, threads};
     use std::sync::mpsc;
 
     const MIB: u64 = 1 << 20;
@@ -647,7 +657,8 @@ mod tests {
             Ok(36 << 10)
         });
         // A worker's stack of 4 MiB and the Buffer above it.
-        assert_eq!(joined, [0x7f00_65df_f000..0x7f00_661f_f000]);
+        assert_eq!(joined.len(), 1);
+        assert_eq!(joined[0], 0x7f00_65df_f000..0x7f00_661f_f000);
         for kind in [Kind::V8, Kind::Wasm, Kind::Code] {
             assert_eq!(older.of(kind).rss, newer.of(kind).rss, "{kind:?}");
         }
@@ -690,7 +701,7 @@ mod tests {
             Verdict::Whole(kind) => (kind, None),
             Verdict::Joined(end, kind) => (kind, Some((end - mapping.start) / MIB)),
         };
-        mappings.iter().zip(verdicts(&mappings, clues)).map(kind).collect()
+        mappings.iter().zip(verdicts(&mappings, clues, &mut |_| Ok(0))).map(kind).collect()
     }
 
     /// The kind of the last one.
@@ -729,7 +740,6 @@ mod tests {
         // Left behind by a thread that has ended, or in use by one that runs.
         assert_eq!(of("108 rw-p rd,wr,ac 1", &nobody), STACK);
         assert_eq!(of("102 rw-p rd,wr,ac 1", &nobody), STACK);
-        assert_eq!(of("107.996 rw-p rd,wr,ac 1", &nobody), STACK);
         assert_eq!(of("103 rw-p rd,wr,ac 1", &nobody), ALLOCATOR);
         // Large ones.
         assert_eq!(of("300 rw-p rd,wr,ac 1", &waiting_at(&[299.9])), STACK);
@@ -739,12 +749,21 @@ mod tests {
         let joined = |size| (Kind::Stack, Some(size));
         assert_eq!(of("138 rw-p rd,wr,ac 31", &waiting_at(&[107.99])), joined(8));
         assert_eq!(of("138 rw-p rd,wr,ac 31", &waiting_at(&[103.9])), joined(4));
+        assert_eq!(of("108.1 rw-p rd,wr,ac 1", &waiting_at(&[107.99])), joined(8));
         assert_eq!(of("138 rw-p rd,wr,ac 31", &waiting_at(&[106.0])), joined(8));
         assert_eq!(of("138 rw-p rd,wr,ac 31", &nobody), joined(8));
+        // A worker's, of 4 MiB, that runs: its last page is in use, and so is all above it.
+        let mappings = mappings(&above_guard("138 rw-p rd,wr,ac 31"));
+        let from = 104 * MIB - page_size();
+        let running = verdicts(&mappings, &nobody, &mut |range: Range<u64>| {
+            Ok(range.end.saturating_sub(range.start.max(from)))
+        });
+        assert_eq!(running[1], Verdict::Joined(104 * MIB, Kind::Stack));
         // No guard, one that is too large, one that is an arena's rest.
         assert_eq!(last("100-108 rw-p rd,wr,ac 1", &nobody), ALLOCATOR);
         assert_eq!(last("99-100 ---p mr,mw 0\n100-108 rw-p rd,wr,ac 1", &nobody), ALLOCATOR);
         assert_eq!(last("99.996-100 ---p mr,nr 0\n100-108 rw-p rd,wr,ac 1", &nobody), ALLOCATOR);
+        assert_eq!(of("108 rw-p rd,wr,nr 1", &nobody), ALLOCATOR);
         assert_eq!(last("99.9-99.996 ---p mr,mw 0\n100-108 rw-p rd,wr,ac 1", &nobody), ALLOCATOR);
         assert_eq!(of("108 r--p rd,ac 1", &nobody), ALLOCATOR);
     }
@@ -803,7 +822,8 @@ mod tests {
 
     #[test]
     fn zeroed_variables_are_code_as_far_as_the_segment_goes() {
-        let clues = Clues { segments: vec![102 * MIB + 5..104 * MIB - 5], ..Clues::default() };
+        let segments = [10..20, 102 * MIB + 5..104 * MIB - 5].to_vec();
+        let clues = Clues { segments, ..Clues::default() };
         let of = |line: &str| last(line, &clues);
         assert_eq!(of("103-104 rw-p rd,wr,ac 1"), (Kind::Code, None));
         assert_eq!(of("103-130 rw-p rd,wr,ac 27"), (Kind::Code, Some(1)));
@@ -880,5 +900,240 @@ mod tests {
         let largest = serde_json::json!([{ "kind": "v8", "name": "anonymous", "size": MIB, "rss": MIB }]);
         assert_eq!(json["largest"], largest);
         assert_eq!(json.as_object().map(|object| object.len()), Some(4), "count, kinds, largest, pss");
+    }
+
+    /// This process, as it is, and as a kernel that does not mark stacks would show it.
+    fn own() -> [Mapped; 2] {
+        let root = Path::new(ROOT);
+        let threads = threads::read(root).unwrap_or_default();
+        let clues = own_clues(root, &threads);
+        let mut pagemap = Pagemap::open(root);
+        let mut present = |range| pagemap.as_mut().map_err(|reason| *reason)?.present(range);
+        let mut mappings = smaps::read(root).unwrap_or_default();
+        let newer = classify(&mappings, &clues, &mut present);
+        for mapping in &mut mappings {
+            mapping.flags = mapping.flags.map(|flags| smaps::Flags { no_huge_page: false, ..flags });
+        }
+        let older = classify(&mappings, &clues, &mut present);
+        [newer, older].map(|mapped| {
+            let mapped = mapped.unwrap_or_default();
+            check_sums(&mapped, &mappings);
+            mapped
+        })
+    }
+
+    /// Whether a kind has about so many MiB more while `hold` holds something. Other tests take and free
+    /// memory meanwhile: one undisturbed try will do.
+    fn holds<T>(kind: Kind, expected: u64, mut hold: impl FnMut() -> T) -> bool {
+        let rss = || own().map(|mapped| (mapped.of(kind).rss / MIB) as i64);
+        (0..50).any(|_| {
+            let before = rss();
+            let held = hold();
+            let after = rss();
+            drop(held);
+            before.iter().zip(after).all(|(before, after)| (after - before).abs_diff(expected as i64) < 8)
+        })
+    }
+
+    /// A fresh mapping, written to page by page.
+    struct Mmap {
+        start: *mut libc::c_void,
+        len: usize,
+    }
+
+    impl Mmap {
+        fn new(mib: u64, flags: libc::c_int, file: Option<&std::fs::File>) -> Self {
+            use std::os::fd::AsRawFd;
+            let len = (mib * MIB) as usize;
+            let protection = libc::PROT_READ | libc::PROT_WRITE;
+            // SAFETY: the kernel chooses where; nobody else has the mapping.
+            let start = unsafe {
+                libc::mmap(
+                    std::ptr::null_mut(),
+                    len,
+                    protection,
+                    flags,
+                    file.map_or(-1, |it| it.as_raw_fd()),
+                    0,
+                )
+            };
+            assert_ne!(start, libc::MAP_FAILED);
+            Self { start, len }
+        }
+
+        fn write(self) -> Self {
+            for offset in (0..self.len).step_by(page_size() as usize) {
+                // SAFETY: inside of the mapping.
+                unsafe { self.start.byte_add(offset).cast::<u8>().write_volatile(1) };
+            }
+            self
+        }
+    }
+
+    impl Drop for Mmap {
+        fn drop(&mut self) {
+            // SAFETY: mapped in `new`, and used no more.
+            unsafe { libc::munmap(self.start, self.len) };
+        }
+    }
+
+    /// A thread that uses `mib` of its stack, and then waits: there, or back at its start. Ends when
+    /// it is dropped.
+    struct Deep(Option<(mpsc::Sender<()>, std::thread::JoinHandle<()>)>);
+
+    impl Deep {
+        fn new(stack: u64, mib: u64, waits_there: bool) -> Self {
+            let (tell, told) = mpsc::channel();
+            let (end, wait) = mpsc::channel::<()>();
+            let name = format!("deep {mib} {waits_there}");
+            let builder = std::thread::Builder::new().name(name.clone()).stack_size((stack * MIB) as usize);
+            let thread = builder.spawn(move || {
+                let wait = || {
+                    let _ = tell.send(());
+                    let _ = wait.recv();
+                };
+                let bottom = &raw const tell as u64 - mib * MIB;
+                if waits_there {
+                    descend(bottom, &wait);
+                } else {
+                    descend(bottom, &|| ());
+                    wait();
+                }
+            });
+            assert!(thread.is_ok() && told.recv().is_ok());
+            let waits = |thread: &Thread| thread.name == name && thread.stack_pointer.is_some();
+            assert!(
+                (0..100_000).any(|_| threads::read(Path::new(ROOT)).is_ok_and(|all| all.iter().any(waits)))
+            );
+            Self(thread.ok().map(|thread| (end, thread)))
+        }
+    }
+
+    impl Drop for Deep {
+        fn drop(&mut self) {
+            if let Some((end, thread)) = self.0.take() {
+                drop(end);
+                assert!(thread.join().is_ok());
+            }
+        }
+    }
+
+    /// Goes down to an address, writing to the stack on the way.
+    fn descend(to: u64, at_the_end: &dyn Fn()) {
+        let used = std::hint::black_box([1u8; 1024]);
+        if (&raw const used as u64) < to {
+            at_the_end();
+        } else {
+            descend(to, at_the_end);
+        }
+        std::hint::black_box(used);
+    }
+
+    #[test]
+    fn stacks_hold_what_threads_used_of_them() {
+        assert!(holds(Kind::Stack, 40, || Deep::new(64, 40, true)));
+        assert!(holds(Kind::Stack, 40, || Deep::new(64, 40, false)));
+    }
+
+    #[test]
+    fn allocations_are_the_allocators() {
+        let anonymous = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        assert!(holds(Kind::Allocator, 48, || Mmap::new(48, anonymous, None).write()));
+        let like_v8 = || {
+            let mapping = Mmap::new(48, anonymous, None).write();
+            // SAFETY: it changes nothing but what a child gets.
+            unsafe { libc::madvise(mapping.start, mapping.len, libc::MADV_DONTFORK) };
+            mapping
+        };
+        assert!(holds(Kind::V8, 48, like_v8));
+    }
+
+    #[test]
+    fn shared_memory_is_shared() {
+        let shared = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
+        assert!(holds(Kind::Shared, 48, || Mmap::new(48, shared, None).write()));
+    }
+
+    #[test]
+    fn a_mapped_file_is_a_file_and_its_copies_count_with_it() {
+        let path = std::env::temp_dir().join(format!("heapgap-mapped-{}", std::process::id()));
+        let open = std::fs::File::options().read(true).write(true).create(true).truncate(true).open(&path);
+        let Ok(file) = open else { unreachable!("{open:?}") };
+        assert!(file.set_len(48 * MIB).is_ok());
+        // SAFETY: a statfs is plain numbers; the descriptor is open.
+        let is_tmpfs = unsafe {
+            use std::os::fd::AsRawFd;
+            let mut said: libc::statfs = std::mem::zeroed();
+            assert_eq!(libc::fstatfs(file.as_raw_fd(), &mut said), 0);
+            said.f_type == libc::TMPFS_MAGIC
+        };
+        let _ = std::fs::remove_file(&path);
+        let kind = if is_tmpfs { Kind::Shared } else { Kind::File };
+        for flags in [libc::MAP_SHARED, libc::MAP_PRIVATE] {
+            assert!(holds(kind, 48, || Mmap::new(48, flags, Some(&file)).write()), "{flags}");
+        }
+    }
+
+    #[test]
+    fn sums_are_the_kernels() {
+        let root = Path::new(ROOT);
+        let held = (
+            Mmap::new(48, libc::MAP_SHARED | libc::MAP_ANONYMOUS, None).write(),
+            Mmap::new(64, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, None).write(),
+        );
+        let agree = || {
+            let threads = threads::read(root).unwrap_or_default();
+            let mapped = read(root, &threads).unwrap_or_default();
+            let (rollup, status) = (smaps::rollup(root), process::Source::own().read());
+            assert!(mapped.shmem >= 48 * MIB && mapped.anon >= 64 * MIB);
+            assert!(mapped.of(Kind::Code).rss > MIB, "{mapped:?}");
+            [
+                (mapped.rss, rollup.and_then(|rollup| rollup.rss)),
+                (mapped.pss, rollup.and_then(|rollup| rollup.pss)),
+                (mapped.rss, status.rss),
+                (mapped.anon, status.anon),
+                (mapped.file, status.file),
+                (mapped.shmem, status.shmem),
+            ]
+            .into_iter()
+            .all(|(ours, theirs)| theirs.is_ok_and(|theirs| ours.abs_diff(theirs) < 2 * MIB))
+        };
+        // Other tests take and free memory meanwhile.
+        assert!((0..50).any(|_| agree()));
+        drop(held);
+    }
+
+    #[test]
+    fn zeros_in_huge_pages_are_told_from_a_sample() {
+        let root = Path::new(ROOT);
+        let mapping = Mmap::new(64, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, None);
+        // SAFETY: the mapping is ours.
+        unsafe { libc::madvise(mapping.start, mapping.len, libc::MADV_HUGEPAGE) };
+        let page = page_size() as usize;
+        for index in (0..mapping.len / page).step_by(4) {
+            // SAFETY: inside of the mapping.
+            unsafe { mapping.start.byte_add(index * page + 7).cast::<u8>().write_volatile(1) };
+        }
+        // The second half in pieces: what is given back of a huge page breaks it up, and reads as zeros.
+        for offset in (mapping.len / 2..mapping.len).step_by(MIB as usize) {
+            // SAFETY: inside of the mapping.
+            unsafe { libc::madvise(mapping.start.byte_add(offset), (MIB / 2) as usize, libc::MADV_DONTNEED) };
+        }
+        let threads = threads::read(root).unwrap_or_default();
+        let mapped = read(root, &threads).unwrap_or_default();
+        let start = mapping.start as u64;
+        let regions: Vec<_> = mapped
+            .allocator
+            .into_iter()
+            .filter(|region| region.start < start + 64 * MIB && start < region.end)
+            .collect();
+        assert!(!regions.is_empty());
+        let huge: u64 = regions.iter().map(|region| region.huge).sum();
+        match zero_share(root, &regions) {
+            Some(share) => assert!((0.7..0.8).contains(&share), "{share} of {huge}"),
+            None => assert!(huge < 4 * MIB, "{huge}"),
+        }
+        let none: Vec<_> = regions.iter().map(|region| Region { huge: 0, ..*region }).collect();
+        assert_eq!(zero_share(root, &none), None);
     }
 }

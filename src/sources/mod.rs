@@ -16,7 +16,6 @@ pub mod pagemap;
 pub mod process;
 pub mod refreshed;
 pub mod smaps;
-pub mod smaps_rollup;
 pub mod tcmalloc;
 pub mod thp;
 pub mod threads;

@@ -22,8 +22,8 @@ unsafe extern "C" fn collect(info: *mut libc::dl_phdr_info, _: usize, segments: 
     let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum)) };
     for header in headers.iter().filter(|header| header.p_type == libc::PT_LOAD) {
         // The sum wraps where an object says so: a base may stand for a negative offset (elf(5)).
-        let start = (info.dlpi_addr as u64).wrapping_add(header.p_vaddr as u64);
-        segments.push(start..start.saturating_add(header.p_memsz as u64));
+        let start = info.dlpi_addr.wrapping_add(header.p_vaddr);
+        segments.push(start..start.saturating_add(header.p_memsz));
     }
     0
 }

@@ -185,6 +185,7 @@ pub fn page_size() -> u64 {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::io::Read;
 
     const STATUS_NODE: &str = include_str!("../../__test__/fixtures/proc/status-node20");
     const STATUS_KERNEL_THREAD: &str = include_str!("../../__test__/fixtures/proc/status-kernel-thread");
@@ -274,11 +275,17 @@ mod tests {
 
     #[test]
     fn what_is_read_counts() {
-        let read = || Source::own().io().map(|io| io.read);
-        let before = read();
-        assert!(fs::read("/proc/self/exe").is_ok_and(|bytes| bytes.len() > 1 << 20));
-        let (Ok(before), Ok(after)) = (before, read()) else { unreachable!("{before:?}") };
-        assert!(after >= before + (1 << 20), "{before} {after}");
+        // In pieces: other tests watch what is allocated.
+        let mut piece = vec![0; 64 << 10];
+        let mut counts = || {
+            let before = Source::own().io();
+            let exe = fs::File::open("/proc/self/exe");
+            assert!(exe.is_ok_and(|mut exe| (0..16).all(|_| exe.read_exact(&mut piece).is_ok())));
+            let after = Source::own().io();
+            matches!((before, after), (Ok(before), Ok(after)) if after.read >= before.read + (1 << 20))
+        };
+        // The kernel sums up over threads, of which some end meanwhile in other tests.
+        assert!((0..20).any(|_| counts()));
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! What is still there after a purge, and why. Pure: figures in, sentences out.
 
+use std::cmp::Reverse;
+
 use crate::snapshot::{Stats, touched};
+use crate::sources::Figure;
 use crate::sources::detail::{ClassKind, SizeClass};
 use crate::sources::jemalloc::Decay;
-use crate::sources::smaps_rollup::Rollup;
-use crate::sources::{Absent, Figure};
+use crate::sources::smaps::Rollup;
 
 /// One reason why RSS is not lower, or was not before.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +28,8 @@ pub struct Case {
     /// RSS, and of it what no file backs, after the purge.
     pub rss: Figure,
     pub anon: Figure,
+    /// What of the freed pages could be in RSS before the purge; see [`crate::snapshot::purgeable`].
+    pub purgeable: Figure,
     /// How far RSS fell.
     pub released: i64,
     /// What of `anon` is V8's heap.
@@ -34,6 +38,8 @@ pub struct Case {
     /// After the purge; jemalloc's.
     pub classes: Vec<SizeClass>,
     pub decay: Option<Decay>,
+    /// What decay returned when it was asked to, before the purge: all of it had been due.
+    pub overdue: u64,
 }
 
 /// The reasons that matter, the largest first.
@@ -49,7 +55,7 @@ pub fn kept(case: &Case) -> Vec<Kept> {
         nothing_to_purge,
     ];
     let mut kept: Vec<Kept> = rules.iter().filter_map(|rule| rule(case)).collect();
-    kept.sort_by(|a, b| b.bytes.cmp(&a.bytes));
+    kept.sort_by_key(|kept| Reverse(kept.bytes));
     kept
 }
 
@@ -59,16 +65,16 @@ impl Case {
         (self.rss.unwrap_or(0) / 20).max(1 << 20)
     }
 
-    /// As much of a part of the allocator's as can be in RSS, if that matters.
-    fn matters(&self, part: Figure, stats: &Stats) -> Option<u64> {
+    /// As much of a part of what the allocator has now as can be in RSS, if that matters.
+    fn remains(&self, part: Figure) -> Option<u64> {
         let part = part.ok()?;
         // Without `resident` there is nothing to scale by.
-        let bytes = touched(part, stats, self.anon, self.v8_resident).unwrap_or(part);
-        (bytes >= self.threshold()).then_some(bytes)
+        let bytes = touched(part, &self.after, self.anon, self.v8_resident).unwrap_or(part);
+        self.matters(bytes)
     }
 
-    fn remains(&self, part: Figure) -> Option<u64> {
-        self.matters(part, &self.after)
+    fn matters(&self, bytes: u64) -> Option<u64> {
+        (bytes >= self.threshold()).then_some(bytes)
     }
 }
 
@@ -115,7 +121,7 @@ fn thread_caches(case: &Case) -> Option<Kept> {
 }
 
 fn muzzy(case: &Case) -> Option<Kept> {
-    let bytes = case.rollup.lazy_free.ok().filter(|&bytes| bytes >= case.threshold())?;
+    let bytes = case.matters(case.rollup.lazy_free.ok()?)?;
     let summary = format!(
         "{} were given back with MADV_FREE: the kernel takes them when it needs memory, and counts them in RSS until then",
         mib(bytes)
@@ -129,13 +135,13 @@ fn huge_pages(case: &Case) -> Option<Kept> {
     let heap = case.anon.ok()?.saturating_sub(case.v8_resident);
     // Muzzy pages are explained, and not in `resident`.
     let known = case.after.resident.ok()?.saturating_add(case.rollup.lazy_free.unwrap_or(0));
-    let bytes = heap.saturating_sub(known).min(in_huge_pages);
+    let bytes = case.matters(heap.saturating_sub(known).min(in_huge_pages))?;
     let summary = format!(
         "up to {} are resident beside what the allocator holds, and {} are in transparent huge pages, which fill up what was given back",
         mib(bytes),
         mib(in_huge_pages)
     );
-    (bytes >= case.threshold()).then_some(Kept { code: "huge-pages", bytes, summary })
+    Some(Kept { code: "huge-pages", bytes, summary })
 }
 
 /// jemalloc answers success at once, having done nothing, while another purge of the same arena runs.
@@ -150,24 +156,30 @@ fn purge_in_flight(case: &Case) -> Option<Kept> {
 }
 
 fn decay_not_running(case: &Case) -> Option<Kept> {
-    let decay = case.decay.filter(|decay| decay.dirty_ms < 0)?;
-    let bytes = case.matters(case.before.dirty, &case.before)?;
+    let Decay { dirty_ms, background_threads, .. } = case.decay?;
+    let (freed, why) = if dirty_ms < 0 {
+        (case.purgeable.ok()?, "jemalloc returns none by itself")
+    } else if !background_threads {
+        let why = "without background threads jemalloc returns pages only while the process allocates";
+        (case.overdue.min(case.purgeable.ok()?), why)
+    } else {
+        return None;
+    };
+    let bytes = case.matters(freed)?;
     let summary = format!(
-        "{} of freed pages had waited for this purge, because dirty_decay_ms is {}: jemalloc returns none by itself",
-        mib(bytes),
-        decay.dirty_ms
+        "{} of freed pages had waited for this purge, where dirty_decay_ms is {dirty_ms}: {why}",
+        mib(bytes)
     );
     Some(Kept { code: "decay-not-running", bytes, summary })
 }
 
 fn nothing_to_purge(case: &Case) -> Option<Kept> {
-    let threshold = case.threshold();
     // glibc's free chunks may be resident or not: few of them are nothing to purge in either case.
-    let there_was = match case.before.freed() {
-        Err(Absent::NotCounted(_)) => case.before.free,
-        freed => freed,
-    };
-    let bytes = there_was.ok().filter(|&bytes| bytes < threshold && case.released < threshold as i64)?;
+    let bytes = case.purgeable.or(case.before.free).ok()?;
+    let threshold = case.threshold();
+    if bytes >= threshold || case.released >= threshold as i64 {
+        return None;
+    }
     let summary = format!(
         "only {} were freed and not given back: nothing was freed, or it had been returned already",
         mib(bytes)
@@ -182,6 +194,7 @@ fn mib(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sources::Absent;
 
     const MIB: u64 = 1 << 20;
     const ABSENT: Figure = Err(Absent::NotCounted("jemalloc"));
@@ -203,11 +216,17 @@ mod tests {
             after: stats,
             rss: Ok(200 * MIB),
             anon: Ok(120 * MIB),
+            purgeable: Ok(60 * MIB),
             released: 60 * MIB as i64,
             v8_resident: 40 * MIB,
-            rollup: Rollup { lazy_free: Ok(0), huge: Ok(0) },
+            rollup: Rollup {
+                lazy_free: Ok(0),
+                huge: Ok(0),
+                ..Rollup::absent(Absent::NotCounted("jemalloc"))
+            },
             classes: Vec::new(),
             decay: Some(Decay { dirty_ms: 10_000, muzzy_ms: 0, background_threads: false }),
+            overdue: 0,
         }
     }
 
@@ -299,18 +318,26 @@ mod tests {
     fn decay_that_is_off() {
         let mut case = healthy();
         case.decay = Some(Decay { dirty_ms: -1, muzzy_ms: 0, background_threads: true });
-        // 140 MiB of the allocator's cannot be in the 80 MiB that are left beside V8's heap.
-        case.anon = Ok(180 * MIB);
         assert_eq!(codes(&case), [("decay-not-running", 60)]);
-        case.before.dirty = Ok(MIB);
+        case.purgeable = Ok(MIB);
         case.released = 0;
         assert_eq!(codes(&case), [("nothing-to-purge", 1)]);
     }
 
     #[test]
+    fn decay_that_nobody_runs() {
+        let mut case = healthy();
+        case.overdue = 40 * MIB;
+        assert_eq!(codes(&case), [("decay-not-running", 40)]);
+        // One that is running is not late for want of somebody to do it.
+        case.decay = Some(Decay { dirty_ms: 10_000, muzzy_ms: 0, background_threads: true });
+        assert_eq!(codes(&case), []);
+    }
+
+    #[test]
     fn nothing_to_purge() {
         let mut case = healthy();
-        (case.before.dirty, case.released) = (Ok(2 * MIB), MIB as i64);
+        (case.purgeable, case.released) = (Ok(2 * MIB), MIB as i64);
         assert_eq!(codes(&case), [("nothing-to-purge", 2)]);
         case.released = 50 * MIB as i64;
         assert_eq!(codes(&case), [], "something went all the same");
@@ -319,7 +346,8 @@ mod tests {
     #[test]
     fn glibc_tells_little_and_nothing_is_guessed() {
         let stats = Stats { allocated: Ok(90 * MIB), free: Ok(70 * MIB), ..Stats::unknown() };
-        let mut case = Case { before: stats, after: stats, decay: None, released: 0, ..healthy() };
+        let mut case =
+            Case { before: stats, after: stats, decay: None, purgeable: ABSENT, released: 0, ..healthy() };
         assert_eq!(codes(&case), [("native-live", 90)]);
         case.before.free = Ok(3 * MIB);
         assert_eq!(codes(&case), [("native-live", 90), ("nothing-to-purge", 3)]);
@@ -333,11 +361,13 @@ mod tests {
             after: unknown,
             rss: ABSENT,
             anon: ABSENT,
+            purgeable: ABSENT,
             released: 0,
             v8_resident: 0,
-            rollup: Rollup { lazy_free: ABSENT, huge: ABSENT },
+            rollup: Rollup::absent(Absent::NotCounted("jemalloc")),
             classes: Vec::new(),
             decay: None,
+            overdue: 0,
         };
         assert_eq!(kept(&case), []);
     }

@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use crate::live::{Kind, allocator};
 use crate::snapshot::{self, Stats};
-use crate::sources::{Absent, Figure, jemalloc, process, smaps_rollup};
+use crate::sources::smaps::{self, Rollup};
+use crate::sources::{Absent, Figure, jemalloc, process};
 
 /// What a purge did.
 #[derive(Clone, Debug)]
@@ -32,6 +33,8 @@ pub struct Report {
     pub attempts: u32,
     /// All of it, waiting between attempts included.
     pub duration: Duration,
+    /// What of the freed pages had been due to be returned by decay.
+    overdue: u64,
     /// What is still there, and why; the largest first.
     pub kept: Vec<Kept>,
 }
@@ -68,6 +71,7 @@ pub fn purge(v8_resident: u64) -> Report {
     let _running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
     let started = Instant::now();
     let mut report = Report::before(v8_resident);
+    report.decay();
     report.run();
     report.duration = started.elapsed();
     if report.method.is_ok() {
@@ -99,7 +103,18 @@ impl Report {
             after: before,
             attempts: 0,
             duration: Duration::ZERO,
+            overdue: 0,
             kept: Vec::new(),
+        }
+    }
+
+    /// Tells pages that were due from those that were not, before the purge takes both. No more than were
+    /// due: jemalloc dates pages when it next looks at them, so that those freed since then are new to it.
+    fn decay(&mut self) {
+        if allocator().kind == Kind::Jemalloc {
+            calls::return_what_is_due();
+            let left = Stats::refresh().dirty;
+            self.overdue = self.before.dirty.unwrap_or(0).saturating_sub(left.unwrap_or(u64::MAX));
         }
     }
 
@@ -128,11 +143,13 @@ impl Report {
             after: self.after,
             rss: self.rss_after,
             anon: process::Source::own().read().anon,
+            purgeable: self.purgeable,
             released: self.released().unwrap_or(0),
             v8_resident,
-            rollup: smaps_rollup::rollup(Path::new("/")),
+            rollup: smaps::rollup(Path::new("/")).unwrap_or_else(Rollup::absent),
             classes: if is_jemalloc { jemalloc::size_classes() } else { Vec::new() },
             decay: if is_jemalloc { jemalloc::decay() } else { None },
+            overdue: self.overdue,
         }
     }
 

@@ -1,12 +1,9 @@
 //! `external-buffers`: Buffers are what RSS consists of, or what grows.
 
-use super::{SNAPSHOT, grew, of_rss, until_limit, urgency, watch_first, with_trend};
+use super::{SNAPSHOT, grew, of_rss, try_first, until_limit, urgency, watch_first, with_trend};
 use crate::diagnosis::finding::{Code, Finding, Place, Severity};
 use crate::diagnosis::growth;
-use crate::diagnosis::view::{LEAST_MASS, LEAST_MASS_SHARE, View, known};
-
-/// A process that is Buffers mostly is told so, though it does not grow: nobody plans for that.
-const MOST: f64 = 0.5;
+use crate::diagnosis::view::{LEAST_MASS, LEAST_MASS_SHARE, MOST_SHARE, View, known};
 
 pub fn judge(view: &View) -> Option<Finding> {
     growing(view).or_else(|| mass(view))
@@ -27,7 +24,7 @@ fn growing(view: &View) -> Option<Finding> {
 
 fn mass(view: &View) -> Option<Finding> {
     let bytes = view.large(view.buffers_in_use()?, LEAST_MASS, LEAST_MASS_SHARE)?;
-    let is_most = view.share(bytes)? >= MOST;
+    let is_most = view.share(bytes)? >= MOST_SHARE;
     if !is_most && growth::is_steady(view, growth::buffers) && view.is_far_from_limits() {
         return None;
     }
@@ -37,7 +34,8 @@ fn mass(view: &View) -> Option<Finding> {
         .bytes("Buffers in use", Some(bytes), Some(LEAST_MASS), "the ledger, and garbage collections")
         .bytes("ledger.buffers", known(&parts.buffers), None, &parts.buffers.source)
         .bytes("ledger.external", known(&parts.external), None, &parts.external.source);
-    Some(watch_first(view, advise(finding)))
+    let finding = advise(finding);
+    Some(watch_first(view, try_first(view, growth::buffers, bytes, finding)))
 }
 
 fn advise(finding: Finding) -> Finding {
@@ -74,5 +72,17 @@ mod tests {
         assert!(finds(cache().limited(300.0, 240.0, 10.0), 60.0), "near the limit");
         assert!(!finds(cache().limited(512.0, 240.0, 10.0), 60.0));
         assert!(finds(cache().rss_of(200.0), 60.0), "half of RSS");
+    }
+
+    #[test]
+    fn what_no_collection_was_seen_to_leave_may_be_garbage() {
+        let advice = |samples: &[f64]| {
+            Process::on("glibc").part("buffers", 300.0).with(samples).findings[0].actions.clone()
+        };
+        let tries =
+            |samples: &[f64]| advice(samples).iter().any(|action| action.contains("experiment: true"));
+        let level = |gc| window(20, 20.0, gc, &[(Column::ArrayBuffers, &|_| 300.0 * MB)]);
+        assert!(tries(&[]) && tries(&level(None)));
+        assert!(!tries(&level(Some(5))));
     }
 }

@@ -1,6 +1,6 @@
 //! `js-heap`: JavaScript objects are what RSS consists of, or what grows.
 
-use super::{SNAPSHOT, grew, of_rss, until_limit, urgency, watch_first, with_trend};
+use super::{SNAPSHOT, grew, of_rss, try_first, until_limit, urgency, watch_first, with_trend};
 use crate::diagnosis::finding::{Code, Finding, Place, Severity, Unit};
 use crate::diagnosis::growth;
 use crate::diagnosis::view::{LEAST_MASS, LEAST_MASS_SHARE, View, known};
@@ -49,7 +49,7 @@ fn near_limit(view: &View) -> Option<Finding> {
         return None;
     }
     // From one look a part of it may be garbage, of which V8 leaves more the larger its limit is.
-    let is_known = view.after("gc").is_some() || !view.window.after_gc(growth::heap).is_empty();
+    let is_known = view.after("gc").is_some() || growth::has_survived(view, growth::heap, used);
     let severity = if is_known { Severity::Critical } else { Severity::Warning };
     let summary = format!(
         "V8's heap uses {} of the {} that V8 allows it ({}): the process ends with \"heap out of memory\" when it is full.",
@@ -102,7 +102,8 @@ fn mass(view: &View) -> Option<Finding> {
             "process.memoryUsage().heapUsed, of all isolates",
         )
         .bytes("ledger.v8Workers", known(&view.parts().v8_workers), None, &view.parts().v8_workers.source);
-    Some(advise(view, watch_first(view, finding)))
+    let finding = watch_first(view, advise(view, finding));
+    Some(try_first(view, growth::heap, bytes, finding))
 }
 
 /// A window has this thread's heap alone: with workers' heaps of some size, all that is anonymous must not grow.
@@ -172,7 +173,7 @@ mod tests {
 
     use crate::diagnosis::finding::{Code, Severity};
     use crate::diagnosis::testing::{Process, codes, window};
-    use crate::diagnosis::window::Column;
+    use crate::diagnosis::window::{Column, WIDTH};
     use crate::diagnosis::words::MB;
 
     #[test]
@@ -200,6 +201,8 @@ mod tests {
         // After a collection nothing of it is garbage.
         let level = |mb: f64| window(20, 20.0, Some(5), &[(Column::HeapUsed, &|_| mb * MB)]);
         assert_eq!(severity(80.0, &level(80.0)), Some(Severity::Critical));
+        // They left less, but never yet of so much.
+        assert_eq!(severity(80.0, &level(50.0)), Some(Severity::Warning));
         // The collections bring it down every time.
         let saw = window(
             20,
@@ -244,6 +247,24 @@ mod tests {
     }
 
     #[test]
+    fn a_service_that_started_and_rests_does_not_grow() {
+        // Four collections in the first ten seconds; then nothing, or what is left uncollected still grows.
+        let grows = |later: f64| {
+            let level = |at: f64| {
+                let seconds = at * 60.0;
+                (10.0 + 6.0 * seconds.min(10.0) + later * (seconds - 10.0).max(0.0)) * MB
+            };
+            let mut samples = window(61, 60.0, None, &[(Column::HeapUsed, &level)]);
+            for row in samples.chunks_mut(WIDTH).skip(1).step_by(3).take(4) {
+                row[Column::AfterGc as usize] = 1.0;
+            }
+            codes(&Process::on("glibc").with(&samples)).contains(&Code::JsHeap)
+        };
+        assert!(!grows(0.0) && !grows(1.0));
+        assert!(grows(6.0));
+    }
+
+    #[test]
     fn growth_has_to_matter() {
         let grows = |start: f64, rise: f64, seconds: f64| {
             let samples = window(60, seconds, Some(5), &[(Column::HeapUsed, &|at| (start + rise * at) * MB)]);
@@ -263,6 +284,18 @@ mod tests {
         assert_eq!(codes(&diagnosis), [Code::JsHeap]);
         assert!(diagnosis.summary.contains("of which 20 MB is in use"), "{}", diagnosis.summary);
         assert!(!Process::on("glibc").part("v8Heap", 120.0).heap_used(20.0).finds(Code::JsHeap));
+    }
+
+    #[test]
+    fn what_does_not_grow_and_is_far_from_limits_is_what_the_service_needs() {
+        let finds = |seconds, used: f64| {
+            let level = |at: f64| (used - 10.0 * (1.0 - at)) * MB;
+            let samples = window(60, seconds, Some(5), &[(Column::HeapUsed, &level)]);
+            let process = Process::on("glibc").part("v8Heap", 220.0).heap_used(used);
+            codes(&process.with(&samples)).contains(&Code::JsHeap)
+        };
+        assert!(!finds(60.0, 200.0) && !finds(60.0, 20.0));
+        assert!(finds(59.0, 200.0) && finds(59.0, 20.0), "not watched for long enough");
     }
 
     #[test]

@@ -18,8 +18,9 @@ mod thread_caches;
 mod too_many_arenas;
 
 use super::finding::{Finding, Severity, Unit};
-use super::growth::{Growth, SOON_SECONDS};
+use super::growth::{self, Growth, SOON_SECONDS};
 use super::view::View;
+use super::window::Sample;
 use super::words;
 
 /// All of them; their order does not matter.
@@ -115,6 +116,14 @@ fn watch_first(view: &View, finding: Finding) -> Finding {
         return finding;
     }
     finding.act("Call `watch()` at start and diagnose again after some minutes of traffic: whether it grows cannot be told from one look.")
+}
+
+/// Where no garbage collection has been seen to leave as much: it may be garbage, though it is large.
+fn try_first(view: &View, figure: fn(&Sample) -> f64, now: f64, finding: Finding) -> Finding {
+    if view.experiment().is_some() || growth::has_survived(view, figure, now) {
+        return finding;
+    }
+    finding.act("Make sure that it is not merely garbage: `diagnose({ experiment: true })` collects it and measures again.")
 }
 
 /// The first words of every advice that puts a service on jemalloc.

@@ -3,12 +3,9 @@
 use super::{grew, of_rss, until_limit, urgency, watch_first, with_trend};
 use crate::diagnosis::finding::{Code, Finding, Place, Severity};
 use crate::diagnosis::growth::{self, Growth};
-use crate::diagnosis::view::{LEAST_MASS, LEAST_MASS_SHARE, View, known};
+use crate::diagnosis::view::{LEAST_MASS, LEAST_MASS_SHARE, MOST_SHARE, View, known};
 use crate::diagnosis::window::Sample;
 use crate::diagnosis::words;
-
-/// A process that is native memory mostly is told so, though it does not grow.
-const MOST: f64 = 0.5;
 
 pub fn judge(view: &View) -> Option<Finding> {
     growing(view).or_else(|| mass(view))
@@ -45,7 +42,7 @@ fn mass(view: &View) -> Option<Finding> {
     let released = view.experiment().and_then(|experiment| experiment.released).unwrap_or(0.0).max(0.0);
     let native = if view.native_is_split() { view.native()? } else { view.native()? - released };
     let bytes = view.large(native, LEAST_MASS, LEAST_MASS_SHARE)?;
-    let is_most = view.share(bytes)? >= MOST;
+    let is_most = view.share(bytes)? >= MOST_SHARE;
     if !is_most && growth::is_steady(view, growth::native) && view.is_far_from_limits() {
         return None;
     }
@@ -102,7 +99,7 @@ mod tests {
             Some(5),
             &[(Column::Allocated, &|at| line(at, 250.0)), (Column::ArrayBuffers, &|at| line(at, 200.0))],
         );
-        let diagnosis = process.part("buffers", 220.0).with(&buffers);
+        let diagnosis = process.part("native", 300.0).part("buffers", 220.0).with(&buffers);
         assert_eq!(codes(&diagnosis), [Code::ExternalBuffers, Code::NativeLive]);
     }
 }

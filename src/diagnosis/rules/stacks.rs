@@ -5,7 +5,8 @@ use crate::diagnosis::finding::{Code, Finding, Severity, Unit};
 use crate::diagnosis::view::{View, known};
 use crate::diagnosis::words::{self, MB};
 
-/// A thread touches some 100 KB of its stack: this is three hundred of them, or a deep recursion.
+/// An idle service's seven threads have touched 120 KB of their stacks in all: this is a deep recursion, or
+/// very many threads.
 const LEAST: f64 = 32.0 * MB;
 const LEAST_SHARE: f64 = 0.15;
 /// How many names are worth it.

@@ -24,7 +24,7 @@ pub fn judge(view: &View) -> Option<Finding> {
         &part.source,
     );
     let finding = match view.case.inspection.allocator.name.as_str() {
-        "jemalloc" => finding.act("Make them smaller: `MALLOC_CONF=tcache_max:4096`, which `npx heapgap run` sets; `tcache:false` turns them off, for about a tenth of malloc's speed."),
+        "jemalloc" => finding.act("Make them smaller: `MALLOC_CONF=tcache_max:4096`, which `npx heapgap run` sets; `tcache:false` turns them off, which costs processor time."),
         "tcmalloc" => finding.act("Make them smaller: `TCMALLOC_MAX_TOTAL_THREAD_CACHE_BYTES=8388608`."),
         _ => finding.act("Run the service on jemalloc with caches that fit: `npx heapgap run -- node server.js`."),
     };

@@ -4,8 +4,9 @@
 //! What it knows of glibc is malloc.c and arena.c of 2.26 to 2.43 on 64 bits: the heap that `brk` grows is
 //! the main arena's. Any other arena is a list of heaps, each aligned to 64 MiB with a `heap_info` at its
 //! start; behind that of the first is the arena's own `malloc_state`. Large blocks are mappings of their
-//! own. Not covered: a main arena that `brk` could not grow, and huge pages by `glibc.malloc.hugetlb=2`,
-//! which has heaps of another size. Such memory is in [`Heaps::other_resident`].
+//! own, and so are parts of the main arena where `brk` could not grow it. Not covered: huge pages by
+//! `glibc.malloc.hugetlb=2`, with which heaps have another size. Such memory is in
+//! [`Heaps::other_resident`].
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -73,6 +74,9 @@ const NEXT_ARENA: u64 = 2064;
 const ATTACHED_THREADS: u64 = 2080;
 const STATE_END: u64 = 2104;
 
+/// How many places are tried for a part of the main arena. The first header betrays most that are none.
+const TRIES: u32 = 64;
+
 /// How often a heap is walked from its start before it is given up.
 const ATTEMPTS: u32 = 3;
 
@@ -95,7 +99,7 @@ impl Memory for Own {
     }
 }
 
-/// Walks all of glibc's heaps in `regions`. Not for the JavaScript thread: it takes some 150 ms for a
+/// Walks all of glibc's heaps in `regions`. Not for the JavaScript thread: it takes some 300 ms for a
 /// GiB of small blocks. Nobody who allocates waits for it. `regions` are in the order of their addresses.
 pub fn read(regions: &[Region]) -> Result<Heaps, Absent> {
     let memory = Own(RefCell::new(Pagemap::open(Path::new("/"))?));
@@ -160,7 +164,21 @@ struct Outcome {
     mapped: u64,
 }
 
+/// What was found beside the heap that `brk` grows.
+struct Found {
+    heaps: Vec<ThreadHeap>,
+    /// Parts of the main arena.
+    parts: Outcome,
+    tries: u32,
+    mangled: bool,
+}
+
 impl Outcome {
+    /// Of nothing.
+    fn walked() -> Self {
+        Self { tally: Some(Tally::default()), resident: 0, mapped: 0 }
+    }
+
     fn merge(self, other: Self) -> Self {
         let tally = self.tally.zip(other.tally).map(|(mut tally, other)| {
             tally.merge(&other);
@@ -172,18 +190,21 @@ impl Outcome {
 
 fn find(memory: &dyn Memory, regions: &[Region], mangled: bool) -> Result<Heaps, Absent> {
     let mut heaps = Heaps { complete: true, ..Heaps::default() };
-    let mut found = Vec::new();
+    let mut found = Found { heaps: Vec::new(), parts: Outcome::walked(), tries: TRIES, mangled };
     let mut scanned = 0;
     for region in regions.iter().filter(|region| !region.is_brk && region.resident > 0) {
-        // A mapping that grows while the kernel lists it can be listed twice.
-        scan(memory, region.start.max(scanned)..region.end, &mut heaps, &mut found)?;
-        scanned = scanned.max(region.end);
+        // A mapping that grows while the kernel lists it can be listed twice. A heap can be several.
+        let range = region.start.max(scanned)..region.end;
+        scanned = scanned.max(scan(memory, range, region.resident, &mut heaps, &mut found)?);
     }
-    let arenas = group(memory, found, &mut heaps)?;
+    let arenas = group(memory, found.heaps, &mut heaps)?;
     let mut classes = walk::Classes::default();
 
     let brk = brk(regions);
-    let main = walk_main(memory, brk.clone(), mangled)?;
+    let main = walk_main(memory, brk.clone(), mangled)?.merge(found.parts);
+    // Parts of the main arena are elsewhere, and what was not recognized can be one of them.
+    let goes_on = main.tally.as_ref().is_some_and(|tally| tally.goes_on);
+    heaps.complete &= !(goes_on && heaps.other_resident >= walk::SMALLEST_PART);
     let threads = main_state(memory, &arenas, brk).map(|state| state.threads);
     heaps.add(0, threads, main, &mut classes);
     for (index, arena) in (1..).zip(&arenas) {
@@ -235,38 +256,53 @@ fn size_class(class: &walk::Class) -> SizeClass {
 }
 
 /// Goes through a region: threads' heaps, blocks that are mappings of their own, and what is neither.
-/// The kernel merges neighbours into one mapping.
+/// The kernel merges neighbours into one mapping. Answers how far it got: to the region's end, or to that of
+/// a heap that goes on behind it.
 fn scan(
     memory: &dyn Memory,
     region: Range<u64>,
+    resident: u64,
     heaps: &mut Heaps,
-    found: &mut Vec<ThreadHeap>,
-) -> Result<(), Absent> {
+    found: &mut Found,
+) -> Result<u64, Absent> {
     if region.is_empty() {
-        return Ok(());
+        return Ok(region.start);
     }
     let pages = Pages::read(memory, region.clone())?;
-    let mut at = region.start;
+    let (mut mmapped, mut other) = (0, 0);
+    let (mut at, mut only_mmapped) = (region.start, true);
     while at < region.end {
         let mut next = (at + pages.page_size()).min(region.end);
         // Reading a page that is not there would bring it back from swap, or make one.
         if pages.has(at) {
             let words = words(memory, at).unwrap_or_default();
             if let Some(heap) = thread_heap(at, words) {
-                next = (at + heap.size).min(region.end);
-                found.push(heap);
+                next = at + heap.size;
+                found.heaps.push(heap);
+                only_mmapped = false;
             } else if let Some(size) = mmapped_chunk(words, pages.page_size())
                 && size <= region.end - at
             {
                 next = at + size;
-                heaps.mmapped_resident += pages.resident(at..next);
+                mmapped += pages.resident(at..next);
+            } else if let Some((part, end)) = part(memory, at..region.end, words, found)? {
+                next = end;
+                found.parts = std::mem::take(&mut found.parts).merge(part);
+                only_mmapped = false;
             } else {
-                heaps.other_resident += pages.page_size();
+                other += pages.page_size();
             }
         }
         at = next;
     }
-    Ok(())
+    if only_mmapped {
+        // The kernel's zero page, which is there where memory was read and never written, is not in RSS.
+        mmapped = mmapped.min(resident);
+        other = other.min(resident - mmapped);
+    }
+    heaps.mmapped_resident += mmapped;
+    heaps.other_resident += other;
+    Ok(at)
 }
 
 /// The size of the mapping that a chunk with these first words is, if it is one. Until 2.42 its size field
@@ -276,6 +312,27 @@ fn mmapped_chunk([before, head, ..]: [u64; 4], page: u64) -> Option<u64> {
     let mapping = if before == 0 && size % page == 0 { size } else { size.checked_add(walk::HEADER)? };
     let is_one = head & walk::FLAGS == walk::IS_MMAPPED && before <= 1 && mapping % page == 0 && mapping > 0;
     is_one.then_some(mapping)
+}
+
+/// A part of the main arena, and where it ends: `brk` could not grow it, so it was mapped
+/// (`sysmalloc_mmap_fallback`). It is told by its chunks. A trim leaves the top of it.
+fn part(
+    memory: &dyn Memory,
+    range: Range<u64>,
+    [_, head, ..]: [u64; 4],
+    found: &mut Found,
+) -> Result<Option<(Outcome, u64)>, Absent> {
+    let (flags, size, rest) = (head & walk::FLAGS, head & !walk::FLAGS, range.end - range.start);
+    let is_chunk = flags == walk::PREV_INUSE && size.is_multiple_of(walk::ALIGNMENT) && size <= rest;
+    if !is_chunk || size == 0 || rest < walk::SMALLEST_PART || found.tries == 0 {
+        return Ok(None);
+    }
+    found.tries -= 1;
+    let heap = Heap { chunks: range.clone(), main: false, open: true, mangled: found.mangled };
+    let walked = attempt(memory, 1, || Some(heap.clone()))?;
+    let Some(end) = walked.tally.as_ref().map(|tally| tally.end) else { return Ok(None) };
+    let resident = Pages::read(memory, range.start..end)?.resident(range.start..end);
+    Ok(Some((Outcome { resident, mapped: end - range.start, ..walked }, end)))
 }
 
 /// The `heap_info` with these first words, if it is one.
@@ -343,10 +400,10 @@ fn main_state(memory: &dyn Memory, arenas: &[ThreadArena], main: Range<u64>) -> 
 }
 
 /// Walks a heap, again from its start where it does not make sense, because it may have grown or shrunk.
-fn attempt(memory: &dyn Memory, heap: impl Fn() -> Option<Heap>) -> Result<Outcome, Absent> {
+fn attempt(memory: &dyn Memory, times: u32, heap: impl Fn() -> Option<Heap>) -> Result<Outcome, Absent> {
     let mut outcome = Outcome::default();
-    let mut scratch = Scratch::new();
-    for _ in 0..ATTEMPTS {
+    let mut scratch = Scratch::new().ok_or(Absent::Because("no memory for a walk of the heaps"))?;
+    for _ in 0..times {
         let Some(heap) = heap() else { break };
         // The pages before the first chunk hold what the heap and the arena know of themselves.
         let start = heap.chunks.start - heap.chunks.start % page_size();
@@ -362,22 +419,25 @@ fn attempt(memory: &dyn Memory, heap: impl Fn() -> Option<Heap>) -> Result<Outco
 }
 
 fn walk_main(memory: &dyn Memory, region: Range<u64>, mangled: bool) -> Result<Outcome, Absent> {
-    attempt(memory, || {
+    if region.is_empty() {
+        return Ok(Outcome::default());
+    }
+    attempt(memory, ATTEMPTS, || {
         let end = memory.brk().unwrap_or(region.end);
-        (end > region.start).then(|| Heap { chunks: region.start..end, main: true, mangled })
+        (end > region.start).then_some(Heap { chunks: region.start..end, main: true, open: false, mangled })
     })
 }
 
 fn walk_arena(memory: &dyn Memory, arena: &ThreadArena, mangled: bool) -> Result<Outcome, Absent> {
-    let mut all = Outcome { tally: Some(Tally::default()), ..Outcome::default() };
+    let mut all = Outcome::walked();
     for heap in &arena.heaps {
-        let outcome = attempt(memory, || {
+        let outcome = attempt(memory, ATTEMPTS, || {
             let heap = thread_heap(heap.start, words(memory, heap.start)?)?;
             // The first heap of an arena has the arena's own state in it.
             let is_first = heap.arena == arena.at && (heap.start..heap.start + heap.size).contains(&arena.at);
             let before = if is_first { arena.state.end } else { heap.start + arena.at % HEAP_MAX };
             let first = before.next_multiple_of(walk::ALIGNMENT);
-            Some(Heap { chunks: first..heap.start + heap.size, main: false, mangled })
+            Some(Heap { chunks: first..heap.start + heap.size, main: false, open: false, mangled })
         })?;
         all = all.merge(outcome);
     }

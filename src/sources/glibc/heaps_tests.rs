@@ -114,7 +114,7 @@ fn child_agrees_with_malloc_info() {
 
 #[test]
 fn predicts_what_a_trim_gives_back() {
-    for name in ["holes", "small_blocks", "everything", "one_survivor_per_page", "main"] {
+    for name in ["holes", "small_blocks", "everything", "one_survivor_per_page", "main", "brk_in_the_way"] {
         alone(&format!("child_trim_{name}"));
     }
 }
@@ -176,6 +176,22 @@ fn child_trim_one_survivor_per_page() {
 
 #[test]
 #[ignore = "run by predicts_what_a_trim_gives_back"]
+fn child_trim_brk_in_the_way() {
+    // SAFETY: sbrk(2) by 0 changes nothing; a page that nobody may touch, where nothing is mapped yet.
+    unsafe {
+        let brk = libc::sbrk(0) as usize;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
+        let at = (brk + (1 << 20)).next_multiple_of(1 << 16) as *mut libc::c_void;
+        assert_eq!(libc::mmap(at, 4096, libc::PROT_NONE, flags, -1, 0), at);
+    }
+    child_trim_main();
+    let heaps = now();
+    let mapped = heaps.arenas.first().and_then(|main| main.mapped);
+    assert!(heaps.complete && mapped.is_some_and(|mapped| mapped > 30 << 20), "{heaps:#?}");
+}
+
+#[test]
+#[ignore = "run by predicts_what_a_trim_gives_back"]
 fn child_trim_main() {
     // The main arena: of no use to threads of tests, but with M_ARENA_MAX 1 all that there is.
     // SAFETY: mallopt(3) takes no pointer.
@@ -223,9 +239,10 @@ fn child_stress() {
             })
         })
         .collect();
-    let until = Instant::now() + Duration::from_secs(3);
+    // On a busy machine, most walks are overtaken.
+    let until = Instant::now() + Duration::from_secs(60);
     let (mut walks, mut complete, mut slowest) = (0, 0, Duration::ZERO);
-    while Instant::now() < until {
+    while complete < 10 && Instant::now() < until {
         let regions = regions();
         let started = Instant::now();
         let heaps = read(&regions);
@@ -252,31 +269,184 @@ fn child_stress() {
     assert!(walks > 0 && complete > 0);
 }
 
-/// `cargo test --release -- --ignored --nocapture bench_`
+/// Memory made by hand, from `START` on. All of it is there.
+struct Image(Vec<u8>);
+
+/// Aligned as a thread's heap is.
+const START: u64 = 0x7f00_0000_0000;
+
+impl Memory for Image {
+    fn read(&self, address: u64, into: &mut [u8]) -> usize {
+        let Some(from) = address.checked_sub(START) else { return 0 };
+        let rest = self.0.get(from as usize..).unwrap_or_default();
+        let len = into.len().min(rest.len());
+        into[..len].copy_from_slice(&rest[..len]);
+        len
+    }
+
+    fn pages(&self, range: Range<u64>, each: &mut dyn FnMut(u64, bool)) -> Result<(), Absent> {
+        (0..(range.end - range.start).div_ceil(page_size())).for_each(|index| each(index, true));
+        Ok(())
+    }
+
+    fn brk(&self) -> Option<u64> {
+        None
+    }
+}
+
+impl Image {
+    fn pages(count: u64) -> Self {
+        Self(vec![0; (count * page_size()) as usize])
+    }
+
+    fn set(&mut self, at: u64, words: &[u64]) {
+        for (at, word) in (at as usize..).step_by(8).zip(words) {
+            self.0[at..at + 8].copy_from_slice(&word.to_ne_bytes());
+        }
+    }
+
+    /// Takes it for one region.
+    fn find(&self, resident: u64) -> Heaps {
+        let end = START + self.0.len() as u64;
+        let found = find(self, &[Region { start: START, end, resident, is_brk: false }], false);
+        assert!(found.is_ok());
+        found.unwrap_or_default()
+    }
+}
+
+#[test]
+fn blocks_that_are_mappings_of_their_own() {
+    let page = page_size();
+    let mut image = Image::pages(10);
+    // The kernel has made one mapping of them: two blocks, what is not malloc's, and a block of 2.43.
+    image.set(0, &[0, (3 * page) | walk::IS_MMAPPED]);
+    image.set(3 * page, &[0, (2 * page) | walk::IS_MMAPPED]);
+    image.set(5 * page, &[0, (100 * page) | walk::IS_MMAPPED]);
+    image.set(7 * page, &[1, (3 * page - walk::HEADER) | walk::IS_MMAPPED]);
+    let heaps = image.find(10 * page);
+    assert_eq!((heaps.mmapped_resident, heaps.other_resident), (8 * page, 2 * page));
+    assert!(!heaps.complete, "there is no main heap");
+    // Where the kernel counts less, the rest is its zero page.
+    assert_eq!(image.find(page).mmapped_resident, page);
+    assert_eq!(image.find(page).other_resident, 0);
+}
+
+#[test]
+fn a_threads_heap_is_found_behind_its_description() {
+    // The layouts of 2.26, of 2.27 to 2.34, of 2.35 to 2.42, and of 2.43.
+    for (info, top) in [(32, 88), (32, 96), (48, 96), (48, 8)] {
+        let page = page_size();
+        let mut image = Image::pages(16);
+        let arena = info;
+        let first = (arena + top + STATE_END).next_multiple_of(walk::ALIGNMENT);
+        image.set(0, &[START + arena, 0, 16 * page, 16 * page]);
+        image.set(arena + top, &[START + first + 512]);
+        image.set(arena + top + ATTACHED_THREADS, &[3]);
+        image.set(first, &[0, 512 | walk::PREV_INUSE]);
+        image.set(first + 512, &[0, (16 * page - first - 512) | walk::PREV_INUSE]);
+        let heaps = image.find(16 * page);
+        let [_, found] = &heaps.arenas[..] else { unreachable!("{info} {top}: {heaps:?}") };
+        assert_eq!((found.allocated, found.threads), (Some(512), Some(3)));
+        assert_eq!(found.free, Some(16 * page - first - 512));
+        assert_eq!((heaps.used_resident, heaps.other_resident), (first + 512, 0));
+        assert_eq!((heaps.top_resident, heaps.pinned), (16 * page - first - 512, 16 * page - first - 512));
+    }
+}
+
+#[test]
+fn what_only_looks_like_a_heap_is_not_one() {
+    let page = page_size();
+    let mut image = Image::pages(4);
+    // Its arena's top is nowhere.
+    image.set(0, &[START + 48, 0, 4 * page, 4 * page]);
+    let heaps = image.find(4 * page);
+    assert_eq!((heaps.arenas.len(), heaps.other_resident, heaps.used_resident), (1, 4 * page, 0));
+}
+
+proptest::proptest! {
+    #[test]
+    fn garbage_is_somebody_elses(
+        words in proptest::collection::vec(
+            (proptest::prelude::any::<proptest::sample::Index>(), proptest::prelude::any::<u64>()), 0..40),
+        heads in proptest::collection::vec((0u64..16, 0u64..20, 0u64..8), 0..20),
+    ) {
+        let page = page_size();
+        let mut image = Image::pages(16);
+        for (index, word) in words {
+            image.set(index.index(image.0.len() / 8) as u64 * 8, &[word]);
+        }
+        for (at, size, flags) in heads {
+            image.set(at * page, &[0, (size * page) | flags]);
+        }
+        let heaps = image.find(16 * page);
+        proptest::prop_assert_eq!(heaps.mmapped_resident + heaps.other_resident, 16 * page);
+    }
+}
+
+/// The processor time that this thread has used.
+fn processor_time() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is writable; clock_gettime(2).
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// `cargo test --release -- --ignored --nocapture bench_a_gigabyte`: in processor time, where half of the blocks are free
+/// and where none is.
 #[test]
 #[ignore = "a measurement"]
 fn bench_a_gigabyte_of_small_blocks() {
-    let count = (1 << 30) / 80;
-    let mut blocks: Vec<*mut u8> = (0..count).map(|_| allocate(64)).collect();
-    for round in 0..2 {
+    let mut blocks = Blocks::allocate((0..(1 << 30) / 80).map(|_| 64));
+    for round in ["in use", "half of them free"] {
         let regions = regions();
-        for _ in 0..3 {
-            let (rss, started) = (process::Source::own().rss(), Instant::now());
+        for _ in 0..4 {
+            let (rss, started) = (process::Source::own().rss(), processor_time());
             let heaps = read(&regions).unwrap_or_default();
-            let (taken, after) = (started.elapsed(), process::Source::own().rss());
-            println!(
-                "{round}: {taken:?}, rss {rss:?} → {after:?}, used {} dirty {} pinned {} complete {}",
-                heaps.used_resident, heaps.dirty, heaps.pinned, heaps.complete
-            );
+            let (taken, after) = (processor_time() - started, process::Source::own().rss());
+            println!("{round}: {taken:?}, complete: {}, RSS {rss:?} → {after:?}", heaps.complete);
         }
-        let mut index = 0;
-        blocks.retain(|&block| {
-            index += 1;
-            if index % 2 == 0 {
-                // SAFETY: from `malloc`, and leaves the list.
+        blocks.free(|index| index % 2 == 0);
+    }
+}
+
+/// `cargo test --release -- --ignored --nocapture bench_what`: how long one waits for `malloc` and for `mmap` meanwhile.
+#[test]
+#[ignore = "a measurement"]
+fn bench_what_others_wait() {
+    // SAFETY: mallopt(3) takes no pointer. All threads share the arena.
+    assert_eq!(unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) }, 1);
+    let mut blocks = Blocks::allocate((0..2_000_000).map(|index| 200 + index % 300));
+    blocks.free(|index| index % 2 == 0);
+    let regions = regions();
+    let works: [(&str, &dyn Fn()); 3] = [
+        ("nothing", &|| std::thread::sleep(Duration::from_millis(100))),
+        ("the walk", &|| drop(black_box(read(&regions)))),
+        ("malloc_info", &|| drop(black_box(malloc_info::read()))),
+    ];
+    for (name, work) in works {
+        static STOP: AtomicBool = AtomicBool::new(false);
+        STOP.store(false, Ordering::Relaxed);
+        let other = std::thread::spawn(|| {
+            let (mut mallocs, mut mmaps) = (Vec::with_capacity(1 << 20), Vec::with_capacity(1 << 20));
+            while !STOP.load(Ordering::Relaxed) && mmaps.len() < 1 << 20 {
+                let started = Instant::now();
+                let block = allocate(2000);
+                // SAFETY: from `malloc`, and not used again.
                 unsafe { libc::free(block.cast()) };
+                mallocs.push(started.elapsed());
+                let started = Instant::now();
+                drop(super::super::buffer::Buffer::new(4096));
+                mmaps.push(started.elapsed());
             }
-            index % 2 != 0
+            for (what, mut times) in [("malloc", mallocs), ("mmap", mmaps)] {
+                times.sort();
+                let [median, high] = [times.len() / 2, times.len() * 999 / 1000].map(|index| times[index]);
+                println!("  {what}: median {median:?}, 99.9 % {high:?}, longest {:?}", times.last());
+            }
         });
+        println!("{name}:");
+        (0..10).for_each(|_| work());
+        STOP.store(true, Ordering::Relaxed);
+        assert!(other.join().is_ok());
     }
 }

@@ -5,10 +5,13 @@
 //! 2.31 the chunk at an arena's top is not counted, and 2.43 has no fastbins and no `fast` lines. All of
 //! them print the size of a chunk in a bin with its flag bit, as 753 for 752 bytes, and sum it so.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::ffi::{c_int, c_void};
 
 use crate::live::symbols;
 use crate::sources::Absent;
+use crate::sources::detail::{self, ClassKind, SizeClass};
 
 const NAME: &str = "malloc_info";
 
@@ -68,6 +71,34 @@ impl Arena {
     /// Bytes in free chunks, resident or not.
     pub fn free(&self) -> u64 {
         self.fast.size.saturating_add(self.rest.size)
+    }
+}
+
+impl MallocInfo {
+    /// What it has of each arena; which of it is resident it cannot tell.
+    pub fn rows(&self) -> Vec<detail::Arena> {
+        let row = |(index, arena): (usize, &Arena)| detail::Arena {
+            index: index as u32,
+            allocated: arena.allocated(),
+            free: Some(arena.free()),
+            mapped: Some(arena.system),
+            ..detail::Arena::default()
+        };
+        self.arenas.iter().enumerate().map(row).collect()
+    }
+
+    /// Free chunks by size, of all arenas, those with the most bytes first.
+    pub fn free_classes(&self) -> Vec<SizeClass> {
+        let mut merged = BTreeMap::<u64, SizeClass>::new();
+        for class in self.arenas.iter().flat_map(|arena| &arena.classes) {
+            let none = SizeClass { size: class.to, kind: ClassKind::Free, count: 0, bytes: 0, waste: None };
+            let row = merged.entry(class.to).or_insert(none);
+            row.count = row.count.saturating_add(class.count);
+            row.bytes = row.bytes.saturating_add(class.total);
+        }
+        let mut rows: Vec<_> = merged.into_values().collect();
+        rows.sort_unstable_by_key(|row| Reverse(row.bytes));
+        rows
     }
 }
 
@@ -168,4 +199,78 @@ fn attribute<'a>(attributes: &'a str, name: &str) -> Option<&'a str> {
         let value = pair.strip_prefix(name)?.strip_prefix("=\"")?;
         value.split_once('"').map(|(value, _)| value)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Printed by Debian 12's glibc.
+    const GLIBC_2_36: &str = include_str!("../../../__test__/fixtures/malloc_info/glibc-2.36.xml");
+    /// Written after the `fprintf` calls of those versions.
+    const GLIBC_2_28: &str = include_str!("../../../__test__/fixtures/malloc_info/glibc-2.28.xml");
+    const GLIBC_2_43: &str = include_str!("../../../__test__/fixtures/malloc_info/glibc-2.43.xml");
+
+    fn parsed(text: &str) -> MallocInfo {
+        let info = parse(text);
+        assert!(info.is_ok(), "{info:?}");
+        info.unwrap_or_default()
+    }
+
+    #[test]
+    fn a_real_printout() {
+        let info = parsed(GLIBC_2_36);
+        assert_eq!(info.mmapped, Total { count: 3, size: 6_500_352 });
+        let [main, other] = &info.arenas[..] else { unreachable!("{info:?}") };
+        assert_eq!((main.system, main.classes.len()), (135_168, 0));
+        assert_eq!(main.rest, Total { count: 1, size: 134_224 });
+        assert_eq!(main.allocated(), Some(135_168 - 134_224));
+        assert_eq!(other.system, 1_433_600);
+        // 753 for 752 bytes: the flag bit is printed.
+        assert!(other.classes.contains(&Class { from: 752, to: 752, total: 17 * 752, count: 17 }));
+        // 512989 is odd, because a bit was added for each chunk in a bin, 1101 of them.
+        assert_eq!(other.rest, Total { count: 1102, size: 512_989 - 1101 });
+        assert_eq!(other.allocated(), Some(1_433_600 - 511_888));
+    }
+
+    #[test]
+    fn before_2_31_the_top_is_not_counted() {
+        let info = parsed(GLIBC_2_28);
+        assert_eq!(info.arenas[0].fast, Total { count: 2, size: 64 });
+        assert_eq!(info.arenas[0].free(), 64 + 3 * 32 + 3120);
+        assert_eq!(info.arenas[0].allocated(), None);
+    }
+
+    #[test]
+    fn since_2_43_there_are_no_fastbins() {
+        let info = parsed(GLIBC_2_43);
+        assert_eq!(info.arenas[0].fast, Total::default());
+        assert_eq!(info.arenas[0].allocated(), Some(135_168 - 100_096));
+    }
+
+    #[test]
+    fn what_is_cut_off_or_something_else_is_no_reading() {
+        let malformed = Err(Absent::Malformed(NAME));
+        assert_eq!(parse(""), malformed);
+        assert_eq!(parse("<malloc version=\"2\">\n</malloc>\n"), malformed);
+        assert_eq!(parse("<malloc version=\"1\">\n</malloc>\n"), malformed);
+        for (at, _) in GLIBC_2_36.trim_end().char_indices() {
+            assert_eq!(parse(&GLIBC_2_36[..at]), malformed, "{at}");
+        }
+        assert_eq!(parse(&GLIBC_2_36.replace("size=\"134224\"", "size=\"\"")), malformed);
+    }
+
+    #[test]
+    fn our_own() {
+        let info = read();
+        assert!(info.is_ok_and(|info| info.arenas.iter().all(|arena| arena.system > 0)));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in "(<malloc version=\"1\">\n)?([<>/=\"0-9a-z \n]|<heap|<size |</heap>\n|</malloc>){0,80}") {
+            let _ = parse(&text);
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! glibc's own figures, from its counters; `malloc_info.rs`, by size; `heaps.rs`, by a walk of its heaps.
 
+mod buffer;
 pub mod heaps;
 pub mod malloc_info;
 mod pages;
@@ -109,7 +110,8 @@ mod tests {
         let (Ok(before), Ok(after)) = (before.allocated, after.allocated) else {
             unreachable!("{before:?} {after:?}")
         };
-        assert!(after.abs_diff(before + SIZE as u64) < 1 << 20, "{before} → {after}");
+        // Other tests allocate meanwhile.
+        assert!(after.abs_diff(before + SIZE as u64) < 16 << 20, "{before} → {after}");
         drop(block);
     }
 

@@ -11,7 +11,8 @@ use crate::sources::process::page_size;
 pub struct Pages {
     start: u64,
     size: u64,
-    present: Vec<bool>,
+    /// A bit for each.
+    present: Vec<u64>,
 }
 
 impl Pages {
@@ -20,7 +21,8 @@ impl Pages {
         let size = page_size();
         let start = range.start / size * size;
         // Allocated first: where it is allocated from may be what is looked at.
-        let present = vec![false; (range.end.saturating_sub(start)).div_ceil(size) as usize];
+        let count = range.end.saturating_sub(start).div_ceil(size);
+        let present = vec![0; count.div_ceil(64) as usize];
         let mut pages = Self { start, size, present };
         pages.update(memory, range)?;
         Ok(pages)
@@ -30,8 +32,9 @@ impl Pages {
     pub fn update(&mut self, memory: &dyn Memory, range: Range<u64>) -> Result<(), Absent> {
         let first = (range.start.saturating_sub(self.start)) / self.size;
         memory.pages(range, &mut |index, is_present| {
-            if let Some(page) = self.present.get_mut((first + index) as usize) {
-                *page = is_present;
+            let index = first + index;
+            if let Some(word) = self.present.get_mut((index / 64) as usize) {
+                *word = (*word & !(1 << (index % 64))) | u64::from(is_present) << (index % 64);
             }
         })
     }
@@ -44,8 +47,9 @@ impl Pages {
     /// Whether the page that holds `address` is in memory.
     pub fn has(&self, address: u64) -> bool {
         let index = address.checked_sub(self.start).map(|offset| offset / self.size);
-        let page = index.and_then(|index| self.present.get(usize::try_from(index).ok()?));
-        page.copied().unwrap_or(false)
+        let bit =
+            |index: u64| Some((self.present.get(usize::try_from(index / 64).ok()?)? >> (index % 64)) & 1);
+        index.and_then(bit) == Some(1)
     }
 
     /// How many bytes of `range` are in memory.

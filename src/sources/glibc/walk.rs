@@ -12,10 +12,12 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use super::buffer::Buffer;
 use super::pages::Pages;
 use crate::sources::Absent;
 
-const PREV_INUSE: u64 = 1;
+/// The chunk before is in use.
+pub const PREV_INUSE: u64 = 1;
 /// The chunk is a mapping of its own.
 pub const IS_MMAPPED: u64 = 2;
 const NON_MAIN_ARENA: u64 = 4;
@@ -32,15 +34,20 @@ const WHOLE_HEADER: u64 = 48;
 /// The largest chunk that goes to a fastbin (`DEFAULT_MXFAST`).
 const LARGEST_FAST: u64 = 128;
 
+/// `MMAP_AS_MORECORE_SIZE`: the least that is mapped where `brk` cannot grow the main arena.
+pub const SMALLEST_PART: u64 = 1 << 20;
+
 /// How much is copied at once: fits in the processor's second cache, and the kernel holds `mmap_lock`, for
 /// reading, for 64 pages.
 const PIECE: u64 = 256 << 10;
+/// Where chunks are larger than this, only the page with the next header is copied.
+const FAR: u64 = 16 << 10;
 /// How many pieces one can go back.
-const KEPT: usize = 16;
+const KEPT: usize = 24;
 /// How many of them at each failure in a row.
-const BACK: [usize; 5] = [0, 1, 3, 7, 15];
+const BACK: [usize; 10] = [0, 1, 1, 1, 2, 2, 3, 4, 5, 5];
 /// Failures in all, so that the walk ends whatever happens to the heap meanwhile.
-const FAILURES: u32 = 64;
+const FAILURES: u32 = 256;
 
 /// What a walk needs of the machine; tests put their own in its place.
 pub trait Memory {
@@ -57,14 +64,14 @@ pub trait Memory {
 /// What a walk needs for itself. It is allocated beforehand, because what is allocated while walking changes
 /// the heap that is walked.
 pub struct Scratch {
-    buffer: Vec<u8>,
+    buffer: Buffer,
     recent: VecDeque<(Position, Tally)>,
 }
 
 impl Scratch {
-    /// Allocates all of it.
-    pub fn new() -> Self {
-        Self { buffer: Vec::with_capacity(PIECE as usize), recent: VecDeque::with_capacity(KEPT + 1) }
+    /// Allocates all of it; `None` where there is no memory.
+    pub fn new() -> Option<Self> {
+        Some(Self { buffer: Buffer::new(PIECE as usize)?, recent: VecDeque::with_capacity(KEPT + 1) })
     }
 }
 
@@ -73,8 +80,10 @@ impl Scratch {
 pub struct Heap {
     /// From the first chunk to the end of the chunk at the top, or of the fencepost.
     pub chunks: Range<u64>,
-    /// The heap that `brk` grows: a trim gives back its top.
+    /// What `brk` grows: a trim gives back its top.
     pub main: bool,
+    /// A part of the main arena that was mapped: it may end at any page before `chunks` does.
+    pub open: bool,
     /// Whether links in fastbins are mangled.
     pub mangled: bool,
 }
@@ -96,6 +105,10 @@ pub struct Tally {
     pub pinned: u64,
     /// Of them: at the top of a thread's arena, which no trim gives back.
     pub top: u64,
+    /// Where the last chunk ended.
+    pub end: u64,
+    /// It ended with a fencepost: the arena goes on in another heap.
+    pub goes_on: bool,
     /// Free chunks by size, without the one at the top.
     pub classes: Classes,
 }
@@ -161,6 +174,8 @@ impl Tally {
         self.dirty += other.dirty;
         self.pinned += other.pinned;
         self.top += other.top;
+        self.end = self.end.max(other.end);
+        self.goes_on |= other.goes_on;
         self.classes.merge(&other.classes);
     }
 
@@ -226,7 +241,7 @@ pub fn walk(
 ) -> Result<Tally, Inconsistent> {
     let Scratch { buffer, recent } = scratch;
     recent.clear();
-    let mut walker = Walker { heap, memory, pages, piece: Piece { start: 0, buffer } };
+    let mut walker = Walker { heap, memory, pages, piece: Piece { start: 0, len: 0, buffer }, far: false };
     let mut done = Tally::default();
     let mut position = Position { at: heap.chunks.start, last: None, run: None };
     let (mut failures, mut in_a_row, mut furthest) = (0, 0, position.at);
@@ -271,27 +286,29 @@ struct Walker<'a> {
     memory: &'a dyn Memory,
     pages: &'a mut Pages,
     piece: Piece<'a>,
+    /// The chunks of the last piece were large.
+    far: bool,
 }
 
 /// The memory that was copied last.
 struct Piece<'a> {
     start: u64,
-    buffer: &'a mut Vec<u8>,
+    len: usize,
+    buffer: &'a mut [u8],
 }
 
 impl Piece<'_> {
     fn load(&mut self, memory: &dyn Memory, range: Range<u64>) {
+        let len = (range.end.saturating_sub(range.start)).min(self.buffer.len() as u64) as usize;
         self.start = range.start;
-        self.buffer.resize((range.end - range.start).min(PIECE) as usize, 0);
-        let copied = memory.read(range.start, self.buffer);
-        self.buffer.truncate(copied);
+        self.len = memory.read(range.start, &mut self.buffer[..len]).min(len);
     }
 
     #[inline]
     fn word(&self, address: u64) -> Option<u64> {
         let offset = usize::try_from(address.checked_sub(self.start)?).ok()?;
-        let bytes = self.buffer.get(offset..offset.checked_add(8)?)?;
-        Some(u64::from_le_bytes(bytes.try_into().ok()?))
+        let bytes = self.buffer[..self.len].get(offset..offset.checked_add(8)?)?;
+        Some(u64::from_ne_bytes(bytes.try_into().ok()?))
     }
 }
 
@@ -299,31 +316,47 @@ impl Walker<'_> {
     /// Walks one piece of memory, from `position` on.
     fn step(&mut self, mut position: Position, tally: &mut Tally) -> Result<Step, Inconsistent> {
         let end = self.heap.chunks.end;
-        let limit = end.min(position.at.saturating_add(PIECE));
+        let len = if self.far { self.pages.page_size() } else { PIECE };
+        let limit = end.min(position.at.saturating_add(len));
         // Reading a page that is not there would bring it back from swap, or make one.
         if !self.pages.has(position.at) {
             self.pages.update(self.memory, position.at..limit).map_err(|_| Inconsistent)?;
+            if !self.pages.has(position.at) {
+                return self.end_here(position, tally);
+            }
         }
         self.piece.load(self.memory, position.at..self.pages.resident_until(position.at, limit));
-        let first = position.at;
+        let (first, mut count) = (position.at, 0);
         while let (Some(before), Some(head)) =
             (self.piece.word(position.at), self.piece.word(position.at.wrapping_add(8)))
         {
-            self.account_for_last(&mut position, before, head, tally)?;
             let (at, size) = (position.at, head & !FLAGS);
             let next = at.checked_add(size).ok_or(Inconsistent)?;
-            if size == 0 || (next == end && size >= SMALLEST) {
-                return self.end(position, size, tally);
-            }
-            let is_fencepost = size == HEADER && end - at <= WHOLE_HEADER;
+            let is_fencepost = size == HEADER && self.is_at_an_end(at, end);
             let flags_fit = head & IS_MMAPPED == 0 && !(self.heap.main && head & NON_MAIN_ARENA != 0);
-            if !flags_fit || size % ALIGNMENT != 0 || next >= end || (size < SMALLEST && !is_fencepost) {
-                return Err(Inconsistent);
+            let is_chunk =
+                size.is_multiple_of(ALIGNMENT) && next <= end && (size >= SMALLEST || is_fencepost);
+            let is_last = next == end || (size == 0 && !self.heap.open);
+            if !flags_fit || !(is_chunk || is_last) {
+                return self.end_here(position, tally);
+            }
+            self.account_for_last(&mut position, before, head, tally)?;
+            if is_last {
+                return self.end(position, size, tally);
             }
             position.last = Some(Last { at, size, fast: self.is_fast(at, size) });
             position.at = next;
+            count += 1;
         }
-        if position.at == first { Err(Inconsistent) } else { Ok(Step::Next(position)) }
+        self.far = (position.at - first).checked_div(count).is_some_and(|average| average > FAR);
+        if count == 0 { Err(Inconsistent) } else { Ok(Step::Next(position)) }
+    }
+
+    /// Whether a fencepost can be at `at`: up to three headers, before the end of a heap, or of a page where
+    /// another part of the main arena follows.
+    fn is_at_an_end(&self, at: u64, end: u64) -> bool {
+        const LENGTH: u64 = 3 * HEADER;
+        end - at <= LENGTH || at % self.pages.page_size() >= self.pages.page_size() - LENGTH
     }
 
     /// Now that the header behind it is known: was the last chunk free?
@@ -359,21 +392,43 @@ impl Walker<'_> {
         }
     }
 
-    /// At the chunk that ends the heap: its top, or the fencepost (size 0) that glibc leaves where a
-    /// thread's arena went on to another heap.
+    /// At the chunk that ends the heap: its top, or a fencepost, which glibc leaves where an arena went on
+    /// elsewhere. That is of size 0 in a thread's arena, and of two headers in the main one.
     fn end(&self, position: Position, size: u64, tally: &mut Tally) -> Result<Step, Inconsistent> {
         let Range { end, .. } = self.heap.chunks;
-        if size > 0 {
+        tally.end = end;
+        if size >= SMALLEST {
             tally.free += end - position.at;
             // A trim joins chunks in fastbins with the top.
             tally.top(position.run.unwrap_or(position.at)..end, self.heap.main, self.pages);
             return Ok(Step::End);
         }
-        if self.heap.main || end - position.at > SMALLEST {
+        let is_fencepost = size == HEADER || (!self.heap.main && end - position.at <= SMALLEST);
+        if !is_fencepost {
             return Err(Inconsistent);
         }
         self.close_run(position.run, position.at, tally);
         tally.used += end - position.at;
+        tally.goes_on = true;
+        Ok(Step::End)
+    }
+
+    /// Where there is no chunk: behind the last one of a part of the main arena, which is its top or one of
+    /// two fenceposts; else by mistake.
+    fn end_here(&self, mut position: Position, tally: &mut Tally) -> Result<Step, Inconsistent> {
+        let is_end = self.heap.open
+            && position.at.is_multiple_of(self.pages.page_size())
+            && position.at - self.heap.chunks.start >= SMALLEST_PART;
+        let last = position.last.filter(|_| is_end).ok_or(Inconsistent)?;
+        tally.end = position.at;
+        if last.size >= SMALLEST {
+            tally.free += last.size;
+            tally.top(position.run.unwrap_or(last.at)..position.at, false, self.pages);
+        } else {
+            self.close_run(position.run.take(), last.at, tally);
+            tally.used += last.size;
+            tally.goes_on = true;
+        }
         Ok(Step::End)
     }
 
@@ -386,10 +441,14 @@ impl Walker<'_> {
         }
         let Some(word) = self.piece.word(at + HEADER) else { return false };
         let next = word ^ ((at + HEADER) >> 12);
-        if next % ALIGNMENT != 0 || !self.heap.chunks.contains(&next) {
+        if !next.is_multiple_of(ALIGNMENT) || !self.heap.chunks.contains(&next) {
             return false;
         }
         // Links in threads' caches are mangled too, but point behind the header.
         self.piece.word(next + 8).is_none_or(|head| head & !FLAGS == size)
     }
 }
+
+#[cfg(test)]
+#[path = "walk_tests.rs"]
+mod tests;
