@@ -294,8 +294,8 @@ mod tests {
             let process = Process::on("glibc").part("v8Heap", 220.0).heap_used(used);
             codes(&process.with(&samples)).contains(&Code::JsHeap)
         };
-        assert!(!finds(60.0, 200.0) && !finds(60.0, 20.0));
-        assert!(finds(59.0, 200.0) && finds(59.0, 20.0), "not watched for long enough");
+        assert!(!finds(5.0, 200.0) && !finds(5.0, 20.0));
+        assert!(finds(4.9, 200.0) && finds(4.9, 20.0), "not watched for long enough");
     }
 
     #[test]

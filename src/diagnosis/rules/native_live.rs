@@ -5,7 +5,6 @@ use crate::diagnosis::finding::{Code, Finding, Place, Severity};
 use crate::diagnosis::growth::{self, Growth};
 use crate::diagnosis::view::{LEAST_MASS, LEAST_MASS_SHARE, MOST_SHARE, View, known};
 use crate::diagnosis::window::Sample;
-use crate::diagnosis::words;
 
 pub fn judge(view: &View) -> Option<Finding> {
     growing(view).or_else(|| mass(view))
