@@ -37,7 +37,10 @@ let makeWatch;
 
 /** Loaded when first called, as what follows: many services only read. */
 function watch(options) {
-  makeWatch ??= require('./lib/watch.js').createWatch({ snapshot });
+  makeWatch ??= require('./lib/watch.js').createWatch({
+    snapshot,
+    countResources: require('./lib/isolate.js').countResources,
+  });
   return makeWatch(options);
 }
 
@@ -47,7 +50,7 @@ async function diagnose(options) {
   runDiagnosis ??= require('./lib/diagnose.js').createDiagnose({
     inspect,
     experiment: require('./lib/experiment.js').createExperiment({ inspect, purge }),
-    facts: require('./lib/facts.js').facts,
+    facts: () => require('./lib/facts.js').facts(native.allocator().name),
     addon: native.addon,
     why: native.why,
   });

@@ -198,7 +198,8 @@ describe('a diagnosis', () => {
 });
 
 describe('facts', () => {
-  const promised = (LD_PRELOAD, MALLOC_CONF = '') => promisedAllocator({ LD_PRELOAD, MALLOC_CONF });
+  const promised = (LD_PRELOAD, MALLOC_CONF = '', live = 'glibc') =>
+    promisedAllocator(live, { LD_PRELOAD, MALLOC_CONF });
   const CASES = [
     ['', '', undefined],
     ['/usr/lib/libjemalloc.so.2', '', 'jemalloc'],
@@ -206,7 +207,7 @@ describe('facts', () => {
     ['/opt/a.so:/opt/libmimalloc-secure.so', '', 'mimalloc'],
     ['/opt/a.so /usr/lib/libtcmalloc_minimal.so.4', '', 'tcmalloc'],
     ['/usr/lib/libasan.so.8', '', 'asan'],
-    // The first one serves.
+    // The first one would serve.
     ['libmimalloc.so libjemalloc.so', 'narenas:2', 'mimalloc'],
     // heapgap could not tell whether this one is live.
     ['/usr/lib/libsnmalloc.so', '', undefined],
@@ -222,6 +223,17 @@ describe('facts', () => {
       if (name) assert.match(found.source, list ? /^LD_PRELOAD names / : /^MALLOC_CONF is /);
     });
   }
+
+  it('of two in LD_PRELOAD the one that does not serve is the broken promise', () => {
+    const both = '/opt/libmimalloc.so:/opt/libjemalloc.so.2';
+    const { name, source } = promised(both, '', 'mimalloc');
+    assert.deepEqual([name, source], ['jemalloc', 'LD_PRELOAD names /opt/libjemalloc.so.2']);
+    assert.equal(promised(both, '', 'jemalloc').name, 'mimalloc');
+    assert.equal(
+      promised('/opt/libjemalloc.so.2:/opt/libjemalloc.so.1', '', 'jemalloc').name,
+      'jemalloc',
+    );
+  });
 
   it('say which promise the process was started with', async (t) => {
     const libraries = preload(t, 'jemalloc 5.3.1');

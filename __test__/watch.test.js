@@ -105,6 +105,33 @@ describe('a row', () => {
   }
 });
 
+describe('resources that snapshots leave out', () => {
+  const without = () => ({ ...SNAPSHOT, resources: null });
+  const counts = (watch) => rows(watch).map(({ resources }) => resources);
+
+  it('are counted, when all that took long was a turn of another program', (t) => {
+    const countResources = t.mock.fn(() => ({ Timeout: 7 }));
+    const watch = createWatch({ snapshot: without, countResources })(LATER);
+    t.after(() => watch.stop());
+    assert.deepEqual(counts(watch), [7]);
+    assert.deepEqual(countResources.mock.calls[0].arguments, [true]);
+  });
+
+  it('are counted for a thousandth of the time', (t) => {
+    const countResources = t.mock.fn(() => {
+      const started = performance.now();
+      while (performance.now() - started < 5);
+      return { Timeout: 70_000 };
+    });
+    const watch = createWatch({ snapshot: without, countResources })(LATER);
+    t.after(() => watch.stop());
+    watch.sample();
+    watch.sample();
+    assert.deepEqual(counts(watch), [70_000, Number.NaN, Number.NaN]);
+    assert.equal(countResources.mock.callCount(), 1);
+  });
+});
+
 describe('the window', () => {
   it('keeps the newest samples in the order of time, and no more than its capacity', () => {
     fc.assert(

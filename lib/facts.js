@@ -24,14 +24,15 @@ function fdLimit() {
 let lasting;
 
 /** What does not change while the process lives, read once: that takes most of the time. */
-function lastingFacts() {
-  lasting ??= { expected: promisedAllocator(), machineMemory: os.totalmem() };
+function lastingFacts(live) {
+  lasting ??= { expected: promisedAllocator(live), machineMemory: os.totalmem() };
   return lasting;
 }
 
-function facts() {
+/** `live` is the name of the allocator that serves. */
+function facts(live) {
   return {
-    ...lastingFacts(),
+    ...lastingFacts(live),
     uptimeMs: process.uptime() * 1000,
     cpus: container().cpus,
     fdLimit: fdLimit(),

@@ -50,7 +50,7 @@ const COLUMNS = {
   free: (at) => at.allocator.free,
   threads: (at) => at.process.threads,
   fds: (at) => at.process.fds,
-  resources: (at) => total(at.resources),
+  resources: (at, { countAgain }) => total(at.resources ?? countAgain()),
   cgroupUsage: (at) => at.cgroup.usage,
   cgroupReclaimable: (at) => at.cgroup.reclaimable,
   majorGcs: (_, { majorGcs }) => majorGcs,
@@ -60,11 +60,16 @@ const NAMES = Object.keys(COLUMNS);
 const READERS = Object.values(COLUMNS);
 const WIDTH = NAMES.length;
 
+/** Counting resources may hold the event loop for one thousandth of the time. */
+const COUNTING_PAUSE = 1000;
+
 /** Those that run: diagnose() takes one where it is told none. */
 const running = new Set();
 
 class Watch {
   #snapshot;
+  #countResources;
+  #countAgainAt = 0;
   /** `capacity` rows; the newest overwrite the oldest. */
   #ring;
   #capacity;
@@ -75,8 +80,9 @@ class Watch {
   #timer;
   #observer;
 
-  constructor({ intervalMs, capacity }, snapshot) {
+  constructor({ intervalMs, capacity }, snapshot, countResources) {
     this.#snapshot = snapshot;
+    this.#countResources = countResources;
     this.#capacity = capacity;
     this.#ring = new Float64Array(capacity * WIDTH);
     this.#gcPauseMs = intervalMs / 4;
@@ -128,12 +134,25 @@ class Watch {
 
   #take(afterGc) {
     const first = (this.#taken % this.#capacity) * WIDTH;
-    const own = { afterGc, majorGcs: this.#majorGcs };
+    const countAgain = () => this.#countAgain();
+    const own = { afterGc, majorGcs: this.#majorGcs, countAgain };
     const at = this.#tryToRead();
     READERS.forEach((read, column) => {
       this.#ring[first + column] = figureOf(read, at, own);
     });
     this.#taken += 1;
+  }
+
+  /**
+   * Snapshots leave resources out for good once counting them took more than 1 ms. Here that would hide the
+   * very leak: they are counted again, seldom if it takes long.
+   */
+  #countAgain() {
+    const started = performance.now();
+    if (!this.#countResources || started < this.#countAgainAt) return null;
+    const counts = this.#countResources(true);
+    this.#countAgainAt = started + COUNTING_PAUSE * (performance.now() - started);
+    return counts;
   }
 
   #tryToRead() {
@@ -184,9 +203,9 @@ function longestWatch() {
   return others.reduce((best, each) => (each.durationMs > best.durationMs ? each : best), first);
 }
 
-/** Makes `watch()` from what reads a snapshot. */
-function createWatch({ snapshot }) {
-  return (options) => new Watch(readOptions(OPTIONS, options, 'watch'), snapshot);
+/** Makes `watch()` from what reads a snapshot, and what counts resources however long that takes. */
+function createWatch({ snapshot, countResources }) {
+  return (options) => new Watch(readOptions(OPTIONS, options, 'watch'), snapshot, countResources);
 }
 
 const { isWatch, rowsOf } = Watch;

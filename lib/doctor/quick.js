@@ -123,14 +123,17 @@ function look(addon, live) {
 const TELLABLE = ['jemalloc', 'mimalloc', 'tcmalloc', 'asan'];
 
 /**
- * The allocator that the environment promises, and what promises it; `null` where nothing does. The
- * first of LD_PRELOAD would serve; MALLOC_CONF is written for jemalloc.
+ * The allocator that the environment promises, and what promises it; `null` where nothing does. Of several
+ * in LD_PRELOAD one that is not `live` is the promise that was broken, else the first. MALLOC_CONF is
+ * written for jemalloc.
  */
-function promisedAllocator(environment = environmentAtStart()) {
-  const entry = entriesOf(environment).find((each) => FILE.test(each));
-  if (entry !== undefined) {
-    const name = FILE.exec(entry)[1];
-    return TELLABLE.includes(name) ? { name, source: `LD_PRELOAD names ${entry}` } : null;
+function promisedAllocator(live, environment = environmentAtStart()) {
+  const entries = entriesOf(environment).filter((entry) => FILE.test(entry));
+  if (entries.length > 0) {
+    const promises = entries
+      .map((entry) => ({ name: FILE.exec(entry)[1], source: `LD_PRELOAD names ${entry}` }))
+      .filter(({ name }) => TELLABLE.includes(name));
+    return promises.find(({ name }) => name !== live) ?? promises[0] ?? null;
   }
   if (environment.MALLOC_CONF === '') return null;
   return { name: 'jemalloc', source: `MALLOC_CONF is ${environment.MALLOC_CONF}` };

@@ -28,6 +28,8 @@ pub enum Basis {
     AfterGc,
     /// The minima of stretches of all samples.
     Minima,
+    /// The same, of a figure that holds garbage, where the few major collections there were freed little.
+    Kept,
 }
 
 impl Basis {
@@ -35,6 +37,7 @@ impl Basis {
         match self {
             Basis::AfterGc => "samples right after major garbage collections",
             Basis::Minima => "minima of stretches of samples",
+            Basis::Kept => "minima of stretches of samples, as major garbage collections freed little of it",
         }
     }
 }
@@ -59,16 +62,24 @@ pub fn heap(sample: &Sample) -> f64 {
     sample.get(Column::HeapUsed)
 }
 
-/// `process.memoryUsage().arrayBuffers`.
+/// Buffers, and what else V8 was told of: `process.memoryUsage().external`. That leaves SharedArrayBuffers
+/// out, which `arrayBuffers` has; `arrayBuffers` leaves out WebAssembly's memory, and the Buffers that addons
+/// make of memory of their own (`napi_create_external_buffer`), sharp's images for one.
 pub fn buffers(sample: &Sample) -> f64 {
-    sample.get(Column::ArrayBuffers)
+    sample.get(Column::ArrayBuffers).max(sample.get(Column::External))
 }
 
-/// What malloc has handed out beside Buffers: objects of addons, those that V8 was told of among them.
+/// What malloc has handed out beside Buffers. WebAssembly's memory is none of malloc's: where it grows, this
+/// falls, which is no growth.
 pub fn native(sample: &Sample) -> f64 {
     let caches = sample.get(Column::ThreadCaches);
     let cached = if caches.is_finite() { caches } else { 0.0 };
-    sample.get(Column::Allocated) - cached - sample.get(Column::ArrayBuffers)
+    sample.get(Column::Allocated) - cached - buffers(sample)
+}
+
+/// Heaps, stacks and allocators, the heaps of worker threads among them.
+pub fn anonymous(sample: &Sample) -> f64 {
+    sample.get(Column::Anon)
 }
 
 /// Anonymous memory that is neither V8's heap nor Buffers, for an allocator that does not say what it has
@@ -77,23 +88,55 @@ pub fn unsplit(sample: &Sample) -> f64 {
     if sample.get(Column::Allocated).is_finite() {
         return f64::NAN;
     }
-    sample.get(Column::Anon) - sample.get(Column::HeapPhysical) - sample.get(Column::ArrayBuffers)
+    sample.get(Column::Anon) - sample.get(Column::HeapPhysical) - buffers(sample)
 }
 
-/// Growth by the samples after major collections, and by minima only where `without_gc` and there are too
-/// few of those: garbage that V8 has not collected yet is no leak.
+/// Growth by the samples after major collections; by minima where there are too few of those and the figure
+/// holds no garbage (`without_gc`), or hardly any by what the few freed: what V8 has not collected yet is no
+/// leak.
 pub fn of_bytes(view: &View, figure: fn(&Sample) -> f64, without_gc: bool) -> Option<Growth> {
     let after_gc = view.window.after_gc(figure);
-    let growth = if after_gc.len() >= LEAST_POINTS {
-        let trend = trend::growth(&after_gc).filter(|trend| goes_on(view, figure, trend, &after_gc))?;
-        Growth { trend, basis: Basis::AfterGc }
-    } else if without_gc {
-        let all = view.window.series(figure);
-        Growth { trend: trend::growth_of_minima(&all)?, basis: Basis::Minima }
-    } else {
-        return None;
+    let is_enough = after_gc.len() >= LEAST_POINTS;
+    let by_gc = trend::growth(&after_gc)
+        .filter(|trend| goes_on(view, figure, trend, &after_gc))
+        .map(|trend| Growth { trend, basis: Basis::AfterGc });
+    let by_minima = |basis| {
+        let trend = trend::growth_of_minima(&view.window.series(figure))?;
+        Some(Growth { trend, basis })
     };
-    matters(&growth.trend).then_some(growth)
+    let growth = match by_gc {
+        Some(growth) => Some(growth),
+        None if without_gc && !is_enough => by_minima(Basis::Minima),
+        None if is_kept(&view.window.series(figure), &after_gc) => by_minima(Basis::Kept),
+        None => None,
+    };
+    growth.filter(|growth| matters(&growth.trend))
+}
+
+/// V8 lets a heap grow by half or more from one major collection to the next: a leak is watched for long
+/// before there are as many as a trend takes. Two tell as well, …
+const TELLING_COLLECTIONS: usize = 2;
+/// … where they leave most of what was added since the one before, …
+const KEPT: f64 = 0.6;
+/// … and have seen a good part of the growth.
+const SEEN: f64 = 0.25;
+
+/// Whether what is added to a figure is hardly garbage, by the major collections.
+fn is_kept(all: &[Point], after_gc: &[Point]) -> bool {
+    let (Some(first), Some(last), Some(left)) = (all.first(), all.last(), after_gc.last()) else {
+        return false;
+    };
+    let floors = [*first].into_iter().chain(after_gc.iter().copied());
+    let kept = floors.zip(after_gc).map(|(floor, left)| {
+        let since = all.iter().filter(|point| point.at >= floor.at && point.at < left.at);
+        let highest = since.map(|point| point.value).fold(floor.value, f64::max);
+        left.value - floor.value >= KEPT * (highest - floor.value)
+    });
+    let kept: Vec<bool> = kept.collect();
+    let telling = kept.iter().rev().take(TELLING_COLLECTIONS);
+    kept.len() >= TELLING_COLLECTIONS
+        && telling.copied().all(|kept| kept)
+        && left.value - first.value >= SEEN * (last.value - first.value)
 }
 
 /// So much of its time may have gone by since the last collection …
@@ -127,8 +170,9 @@ pub fn of_count(view: &View, column: Column) -> Option<Trend> {
     (trend.rise >= LEAST_MORE && times >= LEAST_TIMES).then_some(trend)
 }
 
-/// So long, and so many samples, have to show that something does not grow, before its size is no matter.
-const STEADY_SECONDS: f64 = 60.0;
+/// As long as growth takes to be told, and so many samples, have to show that something does not grow, before
+/// its size is no matter.
+const STEADY_SECONDS: f64 = trend::LEAST_SECONDS;
 const STEADY_SAMPLES: usize = 20;
 /// What the later half may have more, …
 const STEADY_RATIO: f64 = 1.1;

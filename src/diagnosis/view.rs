@@ -102,23 +102,22 @@ impl View<'_> {
         self.own_heap_in_use().map(|own| own + workers)
     }
 
-    /// Buffers in RSS that are in use, garbage left out as far as that is known.
+    /// Buffers in RSS that are in use, garbage left out as far as that is known, and what else V8 was told
+    /// of: Buffers of addons, mostly, which `arrayBuffers` leaves out.
     pub fn buffers_in_use(&self) -> Option<f64> {
         let parts = self.parts();
-        // Where Buffers cannot be told apart they are inside what V8 calls external.
-        let now = known(&parts.buffers).or(known(&parts.external))?;
+        let (buffers, external) = (known(&parts.buffers), known(&parts.external));
+        let others = external.unwrap_or(0.0);
+        let now = buffers.or(external.map(|_| 0.0))? + others;
         Some(match self.after("gc").and_then(|step| step.array_buffers) {
-            Some(after_gc) => now.min(after_gc),
+            Some(after_gc) => now.min(after_gc + others),
             None => growth::in_use(self, growth::buffers, now),
         })
     }
 
-    /// Native memory in use, that of JavaScript objects included: V8 knows how much those hold
-    /// (`external`), but a zlib context is native memory all the same.
+    /// Native memory in use of which V8 was not told: a zlib stream's, for one.
     pub fn native(&self) -> Option<f64> {
-        let parts = self.parts();
-        let told = known(&parts.buffers).and(known(&parts.external)).unwrap_or(0.0);
-        known(&parts.native).map(|native| native + told)
+        known(&self.parts().native)
     }
 
     /// Whether the allocator tells what it handed out from what it keeps.

@@ -5,7 +5,6 @@ use crate::diagnosis::finding::{Code, Finding, Place, Severity};
 use crate::diagnosis::growth::{self, Growth};
 use crate::diagnosis::view::{LEAST_MASS, LEAST_MASS_SHARE, MOST_SHARE, View, known};
 use crate::diagnosis::window::Sample;
-use crate::diagnosis::words;
 
 pub fn judge(view: &View) -> Option<Finding> {
     growing(view).or_else(|| mass(view))
@@ -47,23 +46,23 @@ fn mass(view: &View) -> Option<Finding> {
         return None;
     }
     let parts = view.parts();
-    let told = known(&parts.buffers).and(known(&parts.external)).filter(|told| *told >= LEAST_MASS / 4.0);
-    let objects = told
-        .map_or(String::new(), |told| format!(", {} of it held by JavaScript objects", words::bytes(told)));
     let pinned = if view.native_is_split() { "in use" } else { "in use, or pinned by what is" };
     let summary = format!(
-        "Native memory that is neither V8's heap nor Buffers and is {pinned} is {}{objects}.",
+        "Native memory that is neither V8's heap nor Buffers and is {pinned} is {}.",
         of_rss(view, bytes)
     );
-    let finding = Finding::new(Code::NativeLive, Severity::Info, bytes, summary)
-        .bytes("ledger.native", known(&parts.native), Some(LEAST_MASS), &parts.native.source)
-        .bytes("ledger.external", known(&parts.external), None, &parts.external.source);
+    let finding = Finding::new(Code::NativeLive, Severity::Info, bytes, summary).bytes(
+        "ledger.native",
+        known(&parts.native),
+        Some(LEAST_MASS),
+        &parts.native.source,
+    );
     Some(watch_first(view, advise(finding)))
 }
 
 fn advise(finding: Finding) -> Finding {
     finding
-        .act("Look for native objects that are never closed: zlib and crypto streams, database connections, statements and cursors, images.")
+        .act("Look for native objects that are never closed: zlib and crypto streams, database connections, statements and cursors.")
         .act("Find the addon: `process.report.getReport().sharedObjects` lists those that are loaded; bound its cache (`sharp.cache(false)`, SQLite's `PRAGMA cache_size`) or leave it out for a trial.")
         .act("Let jemalloc say which function allocates: with a build that has profiling, `MALLOC_CONF=prof:true,lg_prof_sample:19,prof_prefix:/tmp/jeprof` and `jeprof`.")
         .act("Neither a purge nor `--max-old-space-size` reduces it.")
@@ -80,7 +79,6 @@ mod tests {
     fn from_64_mb_and_three_tenths_of_rss() {
         let process = Process::on("jemalloc").part("external", 0.0);
         found_from(&process, "native", Code::NativeLive, 64.0, 0.3);
-        found_from(&process.part("native", 0.0), "external", Code::NativeLive, 64.0, 0.3);
     }
 
     #[test]
