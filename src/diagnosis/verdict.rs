@@ -24,7 +24,7 @@ pub struct Diagnosis {
 pub fn diagnose(view: &View) -> Diagnosis {
     let mut findings: Vec<Finding> = RULES.iter().filter_map(|judge| judge(view)).collect();
     relate(view, &mut findings);
-    findings.sort_by(|a, b| rank(a).cmp(&rank(b)).then(size(b).total_cmp(&size(a))));
+    findings.sort_unstable_by(|a, b| rank(a).cmp(&rank(b)).then(size(b).total_cmp(&size(a))));
     if let Some(first) = findings.first_mut() {
         explain_purge(view, first);
     }
@@ -161,7 +161,7 @@ fn healthy(view: &View) -> String {
     .into_iter()
     .filter_map(|(part, name)| known(part).filter(|bytes| *bytes > 0.0).map(|bytes| (bytes, name)))
     .collect();
-    named.sort_by(|a, b| b.0.total_cmp(&a.0));
+    named.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
     let list: Vec<_> =
         named.iter().take(NAMED).map(|(bytes, name)| format!("{} {name}", words::bytes(*bytes))).collect();
     let list = if list.is_empty() { String::new() } else { format!(", mostly {}", list.join(", ")) };
