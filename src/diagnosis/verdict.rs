@@ -24,7 +24,7 @@ pub struct Diagnosis {
 pub fn diagnose(view: &View) -> Diagnosis {
     let mut findings: Vec<Finding> = RULES.iter().filter_map(|judge| judge(view)).collect();
     relate(view, &mut findings);
-    findings.sort_unstable_by(|a, b| rank(a).cmp(&rank(b)).then(size(b).total_cmp(&size(a))));
+    findings.sort_by(|a, b| rank(a).cmp(&rank(b)).then(size(b).total_cmp(&size(a))));
     if let Some(first) = findings.first_mut() {
         explain_purge(view, first);
     }
