@@ -505,13 +505,14 @@ proptest! {
 
 #[test]
 fn nothing_known_is_said_to_be_nothing_known() {
-    for case in ["{}", "{\"inspection\":null,\"facts\":null,\"experiment\":null}"] {
+    let mistyped =
+        "{\"inspection\":{\"process\":{\"rss\":\"5\"},\"threads\":7,\"ledger\":[]},\"facts\":true}";
+    for case in ["{}", "{\"inspection\":null,\"facts\":null,\"experiment\":null}", mistyped] {
         let Ok(diagnosis) = super::diagnose(case, &[]) else { unreachable!("{case}") };
         assert_eq!(codes(&diagnosis), [Code::InsufficientData]);
     }
     let refused =
         |case: &str, window: &[f64]| super::diagnose(case, window).err().map(|error| error.to_string());
     assert!(refused("{", &[]).is_some_and(|words| words.contains("expected a case as JSON")));
-    assert!(refused("{\"inspection\":{\"process\":{\"rss\":\"5\"}}}", &[]).is_some());
     assert!(refused("{}", &[0.0; 25]).is_some_and(|words| words.contains("rows of 24 numbers, got 25")));
 }

@@ -110,7 +110,7 @@ fn fit(points: &[Point]) -> Option<Trend> {
     if slopes.is_empty() {
         return None;
     }
-    slopes.sort_by(f64::total_cmp);
+    slopes.sort_unstable_by(f64::total_cmp);
     let slope = middle(&slopes);
     let pairs = (n * (n - 1) / 2) as f64;
     let score: f64 = pairs_of(points).map(|(a, b)| sign(b.value - a.value)).sum();
@@ -164,7 +164,7 @@ fn sign(difference: f64) -> f64 {
 fn variance(points: &[Point]) -> f64 {
     let term = |n: f64| n * (n - 1.0) * (2.0 * n + 5.0);
     let mut values: Vec<f64> = points.iter().map(|point| point.value).collect();
-    values.sort_by(f64::total_cmp);
+    values.sort_unstable_by(f64::total_cmp);
     let ties: f64 = values.chunk_by(|a, b| a == b).map(|equal| term(equal.len() as f64)).sum();
     (term(values.len() as f64) - ties) / 18.0
 }
@@ -181,7 +181,7 @@ fn upper_tail(z: f64) -> f64 {
 
 /// 0 of nothing.
 pub fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
+    values.sort_unstable_by(f64::total_cmp);
     middle(values)
 }
 

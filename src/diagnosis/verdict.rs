@@ -168,7 +168,7 @@ fn healthy(view: &View) -> String {
     .into_iter()
     .filter_map(|(part, name)| known(part).filter(|bytes| *bytes > 0.0).map(|bytes| (bytes, name)))
     .collect();
-    named.sort_by(|a, b| b.0.total_cmp(&a.0));
+    named.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
     let list: Vec<_> =
         named.iter().take(NAMED).map(|(bytes, name)| format!("{} {name}", words::bytes(*bytes))).collect();
     let list = if list.is_empty() { String::new() } else { format!(", mostly {}", list.join(", ")) };
