@@ -5,7 +5,13 @@
 /** Weak, so that a worker that has ended can be collected. */
 const seen = new Set();
 
-process.on('worker', (worker) => seen.add(new WeakRef(worker)));
+/** So many are kept until those that have ended are looked for. */
+let enough = 64;
+
+process.on('worker', (worker) => {
+  seen.add(new WeakRef(worker));
+  if (seen.size > enough) enough = 64 + 2 * runningWorkers().length;
+});
 
 /** Those that run, of those that this thread has started since heapgap was loaded. */
 function runningWorkers() {
