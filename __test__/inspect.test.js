@@ -3,7 +3,7 @@
 const assert = require('node:assert/strict');
 const { before, test } = require('node:test');
 const { JEMALLOCS, preload } = require('./support/allocators.js');
-const { runChild } = require('./support/child.js');
+const { finished, runChild } = require('./support/child.js');
 const { MAJORS, binary, installNodes } = require('./support/nodes.js');
 
 const MIB = 1024 * 1024;
@@ -40,6 +40,19 @@ async function inspected(t, name, what, options = {}) {
   }
   assert.equal(child.after.process.rss, child.after.ledger.rss);
   return child;
+}
+
+/** What `code` prints as JSON where /proc is empty; `null` where that cannot be had. */
+async function withoutProc(code) {
+  const hide = 'mount -t tmpfs none /proc && exec "$0" -e "$1"';
+  const ended = await finished(
+    'unshare',
+    ['--mount', '/bin/sh', '-c', hide, process.execPath, code],
+    { cwd: __dirname },
+  ).catch(() => ({ code: 1 }));
+  if (ended.code === 0) return JSON.parse(ended.stdout);
+  if (process.env.CI) throw new Error(`unshare: ${ended.stderr}`);
+  return null;
 }
 
 const moved = ({ before, after }, name) => bytes(after.ledger, name) - bytes(before.ledger, name);
@@ -97,6 +110,55 @@ for (const name of ['glibc', ...JEMALLOCS]) {
     assert.ok(worst.waste > 0.7 * allocator.pinned, `${worst.waste} of ${allocator.pinned}`);
   });
 }
+
+test('without /proc nothing is made up', async (t) => {
+  const hidden = await withoutProc(`
+    const heapgap = require('..');
+    heapgap.inspect().then((inspection) => process.stdout.write(JSON.stringify(inspection)));`);
+  if (hidden === null) return t.skip('no mount namespace can be made here');
+  assert.equal(hidden.process.rss, null);
+  assert.equal(hidden.process.peak, null);
+  assert.equal(hidden.gap, null);
+  assert.equal(hidden.ledger.rss, null);
+  const noted = hidden.notes.map(({ field }) => field);
+  for (const field of ['process.rss', 'gap', 'mappings', 'threads', 'io']) {
+    assert.ok(noted.includes(field), `${field}: ${noted}`);
+  }
+});
+
+for (const name of ['glibc', JEMALLOCS[0]]) {
+  test(`${name}: RSS is never above its peak`, async (t) => {
+    const child = await inspected(t, name, 'buffers');
+    if (child === null) return;
+    for (const { process: memory } of [child.before, child.after]) {
+      assert.ok(memory.rss <= memory.peak, `${memory.rss}, ${memory.peak}`);
+    }
+  });
+}
+
+test('an inspection that fails has a code of heapgap', async () => {
+  const code = `
+    const { addon } = require('../lib/native.js');
+    addon.inspect = async () => { throw Object.assign(new Error('x'), { code: 'GenericFailure' }); };
+    require('..').inspect().catch(({ code }) => process.stdout.write(code));`;
+  const { stdout } = await finished(process.execPath, ['-e', code], { cwd: __dirname });
+  assert.equal(stdout, 'ERR_HEAPGAP_INTERNAL');
+});
+
+test('workers that have ended are forgotten by who never inspects', async () => {
+  const code = `
+    const { setImmediate } = require('node:timers/promises');
+    require('..');
+    (async () => {
+      for (let index = 0; index < 300; index += 1) process.emit('worker', { threadId: -1 });
+      await setImmediate();
+      gc();
+      process.stdout.write(String(v8.queryObjects(WeakRef, { format: 'count' })));
+    })();`;
+  const options = { cwd: __dirname };
+  const ended = await finished(binary(24), ['--expose-gc', '-e', code], options);
+  assert.ok(ended.stdout !== '' && Number(ended.stdout) < 100, ended.stdout || ended.stderr);
+});
 
 for (const major of MAJORS) {
   test(`Node.js ${major}: workers' heaps are theirs, and no native memory`, async (t) => {
