@@ -160,6 +160,16 @@ test('workers that have ended are forgotten by who never inspects', async () => 
   assert.ok(ended.stdout !== '' && Number(ended.stdout) < 100, ended.stdout || ended.stderr);
 });
 
+for (const name of ['glibc', ...JEMALLOCS]) {
+  test(`${name}: a Buffer that nobody wrote to hides no native memory`, async (t) => {
+    const child = await inspected(t, name, 'untouched');
+    if (child === null) return;
+    const [native, buffers] = ['native', 'buffers'].map((part) => moved(child, part) / MIB);
+    assert.ok(native > 30, `${native} MiB are native`);
+    assert.ok(buffers < 10, `${buffers} MiB are Buffers`);
+  });
+}
+
 for (const major of MAJORS) {
   test(`Node.js ${major}: workers' heaps are theirs, and no native memory`, async (t) => {
     const child = await inspected(t, 'glibc', 'workers', { node: binary(major) });
@@ -183,13 +193,14 @@ for (const major of MAJORS) {
     assert.ok(moved(child, 'native') < 8 * MIB, `${moved(child, 'native') / MIB} MiB`);
   });
 
-  test(`Node.js ${major}: WebAssembly memory is a Buffer`, async (t) => {
-    const child = await inspected(t, 'glibc', 'wasm', { node: binary(major) });
-    if (child === null) return;
-    assert.ok(
-      within(moved(child, 'buffers'), 50 * MIB, 0.1),
-      `${moved(child, 'buffers') / MIB} MiB`,
-    );
-    assert.ok(moved(child, 'v8Heap') < 8 * MIB, `${moved(child, 'v8Heap') / MIB} MiB`);
-  });
+  const outsideOfTheHeap = { wasm: 'WebAssembly memory', resizable: 'what can grow' };
+  for (const [what, said] of Object.entries(outsideOfTheHeap)) {
+    test(`Node.js ${major}: ${said} is a Buffer`, async (t) => {
+      const child = await inspected(t, 'glibc', what, { node: binary(major) });
+      if (child === null) return;
+      const [buffers, heap] = ['buffers', 'v8Heap'].map((part) => moved(child, part));
+      assert.ok(within(buffers, 50 * MIB, 0.1), `${buffers / MIB} MiB`);
+      assert.ok(heap < 8 * MIB, `${heap / MIB} MiB`);
+    });
+  }
 }
