@@ -160,6 +160,29 @@ test('workers that have ended are forgotten by who never inspects', async () => 
   assert.ok(ended.stdout !== '' && Number(ended.stdout) < 100, ended.stdout || ended.stderr);
 });
 
+test('many workers are not asked in one turn of the event loop', async () => {
+  const code = `
+    const { readIsolates } = require('../lib/isolates.js');
+    let [asked, inThisTurn, most] = [0, 0, 0];
+    const heap = { total_physical_size: 1, used_heap_size: 1, total_heap_size: 1, external_memory: 1 };
+    async function getHeapStatistics() {
+      if (inThisTurn === 0) setImmediate(() => { inThisTurn = 0; });
+      asked += 1;
+      inThisTurn += 1;
+      most = Math.max(most, inThisTurn);
+      return heap;
+    }
+    const workers = Array.from({ length: 40 }, (_, threadId) => ({ threadId, getHeapStatistics }));
+    for (const worker of workers) process.emit('worker', worker);
+    readIsolates().then(({ workers: answers, others }) => {
+      process.stdout.write(JSON.stringify({ asked, most, others, answers: answers.length, kept: workers.length }));
+    });`;
+  const ended = await finished(binary(24), ['-e', code], { cwd: __dirname });
+  const { most, ...counted } = JSON.parse(ended.stdout || `"${ended.stderr}"`);
+  assert.deepEqual(counted, { asked: 40, others: 40, answers: 40, kept: 40 });
+  assert.ok(most <= 8, `${most} in one turn`);
+});
+
 for (const name of ['glibc', ...JEMALLOCS]) {
   test(`${name}: a Buffer that nobody wrote to hides no native memory`, async (t) => {
     const child = await inspected(t, name, 'untouched');
