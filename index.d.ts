@@ -319,6 +319,7 @@ export interface Ledger {
 
 /** Memory mappings of one kind, summed up, in bytes. */
 export interface MappingKind {
+  /** `wasm`: WebAssembly memory, and ArrayBuffers with a `maxByteLength` that they have not grown to. */
   kind: 'v8' | 'wasm' | 'allocator' | 'stack' | 'code' | 'file' | 'shared' | 'other';
   /** How many mappings. */
   count: number;

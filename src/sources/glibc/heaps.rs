@@ -49,8 +49,10 @@ pub struct Heaps {
     /// Of `pinned`: at the top of threads' arenas. glibc gives it back by itself when that grows beyond
     /// `M_TRIM_THRESHOLD`, and never by `malloc_trim`.
     pub top_resident: u64,
-    /// Blocks that are mappings of their own.
+    /// Blocks that are mappings of their own, of which something is in memory.
     pub mmapped_resident: u64,
+    /// The same with what of them is not in memory.
+    pub mmapped: u64,
     /// In the regions, and not glibc's as far as can be told.
     pub other_resident: u64,
     /// Arenas that could not be walked.
@@ -270,6 +272,7 @@ fn scan(
     }
     let pages = Pages::read(memory, region.clone())?;
     let (mut mmapped, mut other) = (0, 0);
+    let mut mmapped_size = 0;
     let (mut at, mut only_mmapped) = (region.start, true);
     while at < region.end {
         let mut next = (at + pages.page_size()).min(region.end);
@@ -285,6 +288,7 @@ fn scan(
             {
                 next = at + size;
                 mmapped += pages.resident(at..next);
+                mmapped_size += size;
             } else if let Some((part, end)) = part(memory, at..region.end, words, found)? {
                 next = end;
                 found.parts = std::mem::take(&mut found.parts).merge(part);
@@ -301,6 +305,7 @@ fn scan(
         other = other.min(resident - mmapped);
     }
     heaps.mmapped_resident += mmapped;
+    heaps.mmapped += mmapped_size;
     heaps.other_resident += other;
     Ok(at)
 }

@@ -325,6 +325,7 @@ fn blocks_that_are_mappings_of_their_own() {
     image.set(7 * page, &[1, (3 * page - walk::HEADER) | walk::IS_MMAPPED]);
     let heaps = image.find(10 * page);
     assert_eq!((heaps.mmapped_resident, heaps.other_resident), (8 * page, 2 * page));
+    assert_eq!(heaps.mmapped, 8 * page);
     assert!(!heaps.complete, "there is no main heap");
     // Where the kernel counts less, the rest is its zero page.
     assert_eq!(image.find(page).mmapped_resident, page);
