@@ -254,6 +254,7 @@ pub struct Experiment {
     pub predicted: Number,
     pub released: Number,
     pub pinned: Number,
+    pub live: Number,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -264,4 +265,5 @@ pub struct Step {
     pub rss: Number,
     pub heap_used: Number,
     pub array_buffers: Number,
+    pub allocated: Number,
 }

@@ -3,7 +3,7 @@
 use super::{SNAPSHOT, grew, of_rss, try_first, until_limit, urgency, watch_first, with_trend};
 use crate::diagnosis::finding::{Code, Finding, Place, Severity, Unit};
 use crate::diagnosis::growth;
-use crate::diagnosis::view::{LEAST_MASS, LEAST_MASS_SHARE, View, known};
+use crate::diagnosis::view::{LEAST_MASS, MOST_SHARE, View, known};
 use crate::diagnosis::words::{self, MB};
 
 /// A heap of a Node.js service may well be half of a small process.
@@ -67,10 +67,12 @@ fn near_limit(view: &View) -> Option<Finding> {
     Some(advise(view, finding))
 }
 
-/// The experiment freed a good part of RSS by collecting alone.
+/// The experiment freed a good part of RSS by collecting alone. V8 lets a heap double before it collects, so
+/// that a third of RSS is garbage in any busy service.
 fn garbage(view: &View) -> Option<Finding> {
     let garbage = view.experiment()?.garbage?;
-    let bytes = view.large(garbage, LEAST_MASS, LEAST_MASS_SHARE)?;
+    // What it freed for others to pin is theirs.
+    let bytes = view.large(garbage - view.pinned_by_collecting(), LEAST_MASS, MOST_SHARE)?;
     let summary = format!(
         "{} was garbage that V8 had not collected yet: one collection freed it.",
         of_rss(view, bytes)

@@ -59,6 +59,10 @@ pub fn judge(view: &View) -> Option<Finding> {
 
 fn ratio(view: &View) -> Option<f64> {
     let allocator = &view.case.inspection.allocator;
+    let tried = view.after("purge").and_then(|step| step.allocated).filter(|allocated| *allocated > 0.0);
+    if let Some((left, allocated)) = view.experiment().and_then(|experiment| experiment.pinned).zip(tried) {
+        return Some(1.0 + left / allocated);
+    }
     let allocated = allocator.allocated.filter(|allocated| *allocated > 0.0)?;
     allocator.active.map(|active| active / allocated)
 }
