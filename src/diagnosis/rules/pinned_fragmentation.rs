@@ -122,8 +122,10 @@ mod tests {
     #[test]
     fn garbage_that_survivors_pin_once_it_is_collected_is_pinned() {
         let figures = json!({ "name": "jemalloc", "allocated": 350.0 * MB, "active": 352.0 * MB });
-        let process =
-            Process::on("jemalloc").part("buffers", 270.0).part("native", 80.0).inspects("allocator", figures);
+        let process = Process::on("jemalloc")
+            .part("buffers", 270.0)
+            .part("native", 80.0)
+            .inspects("allocator", figures);
         let rss = process.rss();
         let tried = |after: f64, pinned| {
             process.clone().tried([rss, after, after - 2.0], 300.0, 22.0, Some(pinned)).left(32.0).codes()
