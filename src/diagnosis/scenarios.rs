@@ -277,8 +277,8 @@ fn a_burst_that_is_over_is_retention() {
     }
     // The kernel has given some back by itself since: falling, with background threads.
     let decay = json!({ "dirtyMs": 5000.0, "muzzyMs": 0.0, "backgroundThreads": true });
-    let process = Process::on("jemalloc").part("dirty", 70.0).inspects("decay", decay);
-    let falling = window(30, 6.0, None, &[(Column::Dirty, &|at| (260.0 - 190.0 * at) * MB)]);
+    let process = Process::on("jemalloc").part("dirty", 90.0).inspects("decay", decay);
+    let falling = window(30, 6.0, None, &[(Column::Dirty, &|at| (260.0 - 170.0 * at) * MB)]);
     assert_eq!(codes(&process.with(&falling)), []);
     assert_eq!(process.diagnose().findings[0].severity, Severity::Info);
 }
