@@ -2,7 +2,10 @@
 
 use super::{of_rss, watch_first};
 use crate::diagnosis::finding::{Code, Finding, Place, Severity, Unit};
-use crate::diagnosis::view::{LEAST_MASS, LEAST_MASS_SHARE, LEAST_WASTE, LEAST_WASTE_SHARE, View, known};
+use crate::diagnosis::growth;
+use crate::diagnosis::view::{
+    LEAST_MASS, LEAST_MASS_SHARE, LEAST_WASTE, LEAST_WASTE_SHARE, MOST_SHARE, View, known,
+};
 
 /// Of RSS, that is no part's. The ledger promises a tenth at the most.
 const LARGE_REST: f64 = 0.25;
@@ -36,6 +39,10 @@ fn unsplit(view: &View) -> Option<Finding> {
     let released = view.experiment().and_then(|experiment| experiment.released).unwrap_or(0.0).max(0.0);
     let held = known(&parts.native)? + known(&parts.unattributed).unwrap_or(0.0) - released;
     let bytes = view.large(held, LEAST_MASS, LEAST_MASS_SHARE)?;
+    let is_most = view.share(bytes)? >= MOST_SHARE;
+    if !is_most && growth::is_steady(view, growth::unsplit) && view.is_far_from_limits() {
+        return None;
+    }
     let name = match view.case.inspection.allocator.name.as_str() {
         "" | "unknown" => "an allocator that heapgap does not know",
         name => name,
@@ -91,7 +98,9 @@ fn unkept(view: &View) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use crate::diagnosis::finding::Code;
-    use crate::diagnosis::testing::{Process, found_from};
+    use crate::diagnosis::testing::{Process, codes, found_from, window};
+    use crate::diagnosis::window::Column;
+    use crate::diagnosis::words::MB;
 
     #[test]
     fn from_64_mb_and_a_quarter_of_rss_unattributed() {
@@ -105,6 +114,27 @@ mod tests {
         };
         assert!(with(64.0).finds(Code::InsufficientData));
         assert!(!with(59.0).finds(Code::InsufficientData));
+    }
+
+    #[test]
+    fn what_does_not_grow_and_is_far_from_limits_is_no_matter() {
+        let samples = window(
+            60,
+            60.0,
+            None,
+            &[
+                (Column::Anon, &|_| 120.0 * MB),
+                (Column::HeapPhysical, &|_| 20.0 * MB),
+                (Column::ArrayBuffers, &|_| MB),
+            ],
+        );
+        let finds = |rss: f64, samples: &[f64]| {
+            let process = Process::on("mimalloc").part("native", 90.0).bound("native").rss_of(rss);
+            codes(&process.with(samples)).contains(&Code::InsufficientData)
+        };
+        assert!(!finds(220.0, &samples));
+        assert!(finds(220.0, &[]), "nobody watched");
+        assert!(finds(170.0, &samples), "half of RSS");
     }
 
     #[test]

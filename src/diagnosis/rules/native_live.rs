@@ -22,7 +22,7 @@ fn growing(view: &View) -> Option<Finding> {
         grew(view, &growth),
         until_limit(left, "the container's limit")
     );
-    let finding = Finding::new(Code::NativeLive, urgency(left), view.native(), summary)
+    let finding = Finding::new(Code::NativeLive, urgency(&growth, left), view.native(), summary)
         .at(if follows_others(view, &growth) { Place::Consequence } else { Place::Growth });
     Some(advise(with_trend(finding, "native", &growth)))
 }
