@@ -283,6 +283,7 @@ record! {
         pub predicted: Number = "predicted",
         pub released: Number = "released",
         pub pinned: Number = "pinned",
+        pub live: Number = "live",
     }
 }
 
@@ -292,5 +293,6 @@ record! {
         pub rss: Number = "rss",
         pub heap_used: Number = "heapUsed",
         pub array_buffers: Number = "arrayBuffers",
+        pub allocated: Number = "allocated",
     }
 }

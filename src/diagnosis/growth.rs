@@ -119,7 +119,7 @@ const TELLING_COLLECTIONS: usize = 2;
 /// … where they leave most of what was added since the one before, …
 const KEPT: f64 = 0.6;
 /// … and have seen a good part of the growth.
-const SEEN: f64 = 0.25;
+const SEEN: f64 = 0.3;
 
 /// Whether what is added to a figure is hardly garbage, by the major collections.
 fn is_kept(all: &[Point], after_gc: &[Point]) -> bool {
