@@ -163,7 +163,7 @@ fn advise(view: &View, finding: Finding) -> Finding {
         None => finding,
     };
     let finding = finding
-        .act(format!("Take two heap snapshots some minutes apart ({SNAPSHOT}; each needs about as much memory as the heap again) and compare them by retained size."))
+        .act(format!("Take two heap snapshots some minutes apart ({SNAPSHOT}; each takes 5 to 30 times the heap in use while it is written) and compare them by retained size."))
         .act("Look for what only grows: a Map, an array or a cache without a bound, listeners added on each request and never removed, timers never cleared, and what their closures hold.")
         .act("To fail cleanly until it is found, bound the heap: `--max-old-space-size` as `npx heapgap doctor` computes it for the container.");
     if known(&view.parts().v8_workers).unwrap_or(0.0) < known(&view.parts().v8_heap).unwrap_or(0.0) {
