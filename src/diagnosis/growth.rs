@@ -165,7 +165,7 @@ const LEAST_TIMES: f64 = 1.5;
 
 /// Growth of a count, which no garbage collection makes fall.
 pub fn of_count(view: &View, column: Column) -> Option<Trend> {
-    let trend = trend::growth_of_minima(&view.window.series(|sample| sample.get(column)))?;
+    let trend = trend::growth_of_count(&view.window.series(|sample| sample.get(column)))?;
     let times = (trend.start + trend.rise) / trend.start.max(1.0);
     (trend.rise >= LEAST_MORE && times >= LEAST_TIMES).then_some(trend)
 }

@@ -138,9 +138,13 @@ fn a_leak_that_has_filled_its_container_is_not_a_limit_too_tight() {
     assert_eq!(codes(&diagnosis), [Code::JsHeap, Code::LimitTooTight]);
     assert_eq!(diagnosis.findings[0].severity, Severity::Critical);
     // Neither is one that Buffers have filled, seen to grow or not.
-    let buffers = Process::on("glibc").part("buffers", 400.0).limited(512.0, 500.0, 10.0).diagnose();
+    let process = Process::on("glibc").part("buffers", 400.0).limited(512.0, 500.0, 10.0);
+    let buffers = process.diagnose();
     assert_eq!(codes(&buffers), [Code::ExternalBuffers, Code::LimitTooTight]);
     assert_eq!(buffers.findings[0].severity, Severity::Critical);
+    // Where somebody watched and they do not grow, it is.
+    let level = window(60, 60.0, None, &[(Column::ArrayBuffers, &|_| 400.0 * MB)]);
+    assert_eq!(process.verdict_with(&level), Code::LimitTooTight);
 }
 
 #[test]
@@ -502,13 +506,14 @@ proptest! {
 
 #[test]
 fn nothing_known_is_said_to_be_nothing_known() {
-    for case in ["{}", "{\"inspection\":null,\"facts\":null,\"experiment\":null}"] {
+    let mistyped =
+        "{\"inspection\":{\"process\":{\"rss\":\"5\"},\"threads\":7,\"ledger\":[]},\"facts\":true}";
+    for case in ["{}", "{\"inspection\":null,\"facts\":null,\"experiment\":null}", mistyped] {
         let Ok(diagnosis) = super::diagnose(case, &[]) else { unreachable!("{case}") };
         assert_eq!(codes(&diagnosis), [Code::InsufficientData]);
     }
     let refused =
         |case: &str, window: &[f64]| super::diagnose(case, window).err().map(|error| error.to_string());
     assert!(refused("{", &[]).is_some_and(|words| words.contains("expected a case as JSON")));
-    assert!(refused("{\"inspection\":{\"process\":{\"rss\":\"5\"}}}", &[]).is_some());
     assert!(refused("{}", &[0.0; 25]).is_some_and(|words| words.contains("rows of 24 numbers, got 25")));
 }

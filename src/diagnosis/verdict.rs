@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::case::Part;
 use super::finding::{Code, Finding, Place, Severity, Unit};
+use super::growth;
 use super::rules::RULES;
 use super::trend::LEAST_POINTS;
 use super::view::{LEAST_WASTE, MOST_SHARE, View, known};
@@ -74,10 +75,16 @@ fn relate(view: &View, findings: &mut [Finding]) {
     }
 }
 
+/// What is most of RSS has filled it, unless somebody watched and it does not grow: then that is what the
+/// service needs.
 fn is_most(view: &View, finding: &Finding) -> bool {
     let share = finding.bytes.and_then(|bytes| view.share(bytes));
-    matches!(finding.code, Code::ExternalBuffers | Code::NativeLive)
-        && share.is_some_and(|share| share >= MOST_SHARE)
+    let is_steady = match finding.code {
+        Code::ExternalBuffers => growth::is_steady(view, growth::buffers),
+        Code::NativeLive => growth::is_steady(view, growth::native),
+        _ => return false,
+    };
+    !is_steady && share.is_some_and(|share| share >= MOST_SHARE)
 }
 
 fn demote(findings: &mut [Finding], codes: &[Code]) {
@@ -161,7 +168,7 @@ fn healthy(view: &View) -> String {
     .into_iter()
     .filter_map(|(part, name)| known(part).filter(|bytes| *bytes > 0.0).map(|bytes| (bytes, name)))
     .collect();
-    named.sort_by(|a, b| b.0.total_cmp(&a.0));
+    named.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
     let list: Vec<_> =
         named.iter().take(NAMED).map(|(bytes, name)| format!("{} {name}", words::bytes(*bytes))).collect();
     let list = if list.is_empty() { String::new() } else { format!(", mostly {}", list.join(", ")) };

@@ -503,7 +503,7 @@ impl<'a> Sums<'a> {
     }
 
     fn end(mut self) -> Mapped {
-        self.pieces.sort_by_key(|piece| std::cmp::Reverse(piece.rss));
+        self.pieces.sort_unstable_by_key(|piece| std::cmp::Reverse(piece.rss));
         let name = |piece: &Piece| piece.of.path.clone().unwrap_or_else(|| "anonymous".to_owned());
         let largest = |piece: &Piece| Largest {
             kind: piece.kind,

@@ -96,7 +96,7 @@ fn types<'a>(view: &'a View, among: f64) -> Vec<(f64, &'a str)> {
         .filter_map(|(name, count)| Some(((*count)?, name.as_str())))
         .filter(|(count, _)| *count >= among * GOOD_PART)
         .collect();
-    counts.sort_by(|a, b| b.0.total_cmp(&a.0));
+    counts.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
     counts.truncate(TOP);
     counts
 }

@@ -78,7 +78,7 @@ pub fn wasteful(view: &View) -> String {
         .filter_map(|class| Some((class.size?, class.waste?)))
         .filter(|(_, waste)| *waste >= words::MB)
         .collect();
-    classes.sort_by(|a, b| b.1.total_cmp(&a.1));
+    classes.sort_unstable_by(|a, b| b.1.total_cmp(&a.1));
     let words = |(size, waste): &(f64, f64)| format!("{size:.0} bytes: {}", words::bytes(*waste));
     classes.iter().take(TOP).map(words).collect::<Vec<_>>().join(", ")
 }
