@@ -67,7 +67,7 @@ function createDiagnose({ inspect, experiment, facts, addon, why }) {
     // As it was before: what an experiment does to memory is not the process's own growth.
     const watch = window ?? longestWatch();
     const rows = watch ? rowsOf(watch) : new Float64Array(0);
-    const durationMs = watch?.durationMs ?? 0;
+    const durationMs = Math.round(watch?.durationMs ?? 0);
     try {
       const found = await look();
       return {

@@ -40,6 +40,7 @@ const withoutDiagnosis = (reason) => ({
   verdict: null,
   summary: null,
   findings: null,
+  window: null,
   notes: [{ field: 'findings', reason }],
 });
 
@@ -72,7 +73,7 @@ function shareDiagnosis({ diagnose, now }) {
   function start() {
     restsUntil = Number.POSITIVE_INFINITY;
     return attempt(diagnose)
-      .then(({ verdict, summary, findings }) => ({ verdict, summary, findings, notes: [] }))
+      .then((found) => ({ ...found, notes: [] }))
       .catch(failed)
       .finally(() => {
         restsUntil = now() + DIAGNOSIS_REST_MS;
@@ -91,12 +92,15 @@ function createFigures({ snapshot, diagnose, now }) {
   return async (query) => {
     const unit = readUnit(query);
     // Before the snapshot: the figures are to be those of now.
-    const { notes, ...found } = await diagnosis();
+    const { verdict, summary, findings, window, notes } = await diagnosis();
     const current = await snapshot();
     return {
       ...familiar(current, unit),
+      verdict,
+      summary,
+      findings,
+      window,
       ...current,
-      ...found,
       notes: [...current.notes, ...notes],
     };
   };

@@ -118,10 +118,24 @@ pub struct Finding {
     pub place: Place,
 }
 
+impl Value {
+    /// Without digits that no measurement has.
+    fn rounded(self, unit: Unit) -> Self {
+        match (self, unit) {
+            (Value::Number(number), Unit::Ratio | Unit::CountPerSecond) => {
+                Value::Number((number * 1e3).round() / 1e3)
+            }
+            (Value::Number(number), _) => Value::Number(number.round()),
+            (text, _) => text,
+        }
+    }
+}
+
 impl Finding {
     pub fn new(code: Code, severity: Severity, bytes: impl Into<Option<f64>>, summary: String) -> Self {
         let (evidence, actions) = (Vec::new(), Vec::new());
-        Self { code, bytes: bytes.into(), severity, summary, evidence, actions, place: Place::Mass }
+        let bytes = bytes.into().map(f64::round);
+        Self { code, bytes, severity, summary, evidence, actions, place: Place::Mass }
     }
 
     pub fn at(mut self, place: Place) -> Self {
@@ -140,9 +154,9 @@ impl Finding {
     ) -> Self {
         self.evidence.push(Evidence {
             metric: metric.to_owned(),
-            value: Some(value.into()),
+            value: Some(value.into().rounded(unit)),
             unit,
-            threshold: threshold.map(Value::Number),
+            threshold: threshold.map(|threshold| Value::Number(threshold).rounded(unit)),
             source: source.to_owned(),
         });
         self

@@ -28,13 +28,13 @@ pub fn judge(view: &View) -> Option<Finding> {
         (None, None) => None,
     };
     match grown {
-        Some((what, trend)) => Some(growing(view, what, &trend)),
+        Some((what, trend)) => Some(growing(view, what, &trend, fds.as_ref())),
         None => near_limit(view),
     }
 }
 
-fn growing(view: &View, what: &str, trend: &Trend) -> Finding {
-    let left = fd_room(view).filter(|_| what != "active resources").map(|room| room / trend.slope);
+fn growing(view: &View, what: &str, trend: &Trend, fds: Option<&Trend>) -> Finding {
+    let left = fds.zip(fd_room(view)).map(|(fds, room)| room / fds.slope);
     let is_soon = left.is_some_and(|left| left <= SOON_SECONDS.min(trend.seconds * 30.0));
     let types = types(view, trend.start + trend.rise);
     let summary = format!(
