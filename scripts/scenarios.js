@@ -1,7 +1,7 @@
 'use strict';
 // Runs the programs of __test__/scenarios/ some times under each allocator and says what diagnose() made
-// of each cause. Writes docs/scenarios.json and the table of docs/scenarios.md; with --only, or less than
-// the default number of rounds, it prints only.
+// of each cause. Writes docs/scenarios.json and the table of docs/scenarios.md, with --only and --allocator
+// their rows of it; with less than the default number of rounds, it prints only.
 
 const { execFileSync } = require('node:child_process');
 const fs = require('node:fs');
@@ -28,8 +28,6 @@ const { values: options } = parseArgs({
     json: { type: 'string' },
   },
 });
-const PARTIAL =
-  options.only !== undefined || options.allocator !== undefined || Number(options.rounds) < ROUNDS;
 
 function progress(text) {
   process.stderr.write(process.stderr.isTTY ? `\r\x1b[K${text}` : `${text}\n`);
@@ -136,6 +134,15 @@ function writePage(text) {
   fs.writeFileSync(PAGE, body);
 }
 
+const keyOf = ({ name, variant, allocator }) => JSON.stringify([name, variant, allocator]);
+
+/** The rows of scenarios that there are, in their order: these, and those of former runs. */
+function withFormer(rows) {
+  const former = fs.existsSync(RESULTS) ? JSON.parse(fs.readFileSync(RESULTS, 'utf8')).rows : [];
+  const known = new Map([...former, ...rows].map((row) => [keyOf(row), row]));
+  return listScenarios().flatMap((scenario) => known.get(keyOf(scenario)) ?? []);
+}
+
 async function main() {
   const wanted = listScenarios().filter(
     ({ allocator, name }) =>
@@ -152,12 +159,12 @@ async function main() {
   const machine =
     `${os.cpus()[0].model}, ${os.availableParallelism()} CPUs; ${os.type()} ${os.release()}; ` +
     `Node.js ${process.version}; ${options.rounds} runs each; of them the largest unattributed part of RSS.`;
-  const text = [machine, markdown(rows)].join('\n\n');
-  console.log(`\n${text}`);
+  console.log(`\n${machine}\n\n${markdown(rows)}`);
   process.exitCode = rows.every(({ held, runs }) => held === runs) ? 0 : 1;
-  if (PARTIAL) return;
-  writePage(text);
-  fs.writeFileSync(RESULTS, JSON.stringify({ machine, rows }, null, 2));
+  if (Number(options.rounds) < ROUNDS) return;
+  const all = withFormer(rows);
+  writePage(`${machine}\n\n${markdown(all)}`);
+  fs.writeFileSync(RESULTS, JSON.stringify({ machine, rows: all }, null, 2));
   // As `npm run lint` wants them.
   const biome = require.resolve('@biomejs/biome/bin/biome');
   execFileSync(process.execPath, [biome, 'format', '--write', PAGE, RESULTS]);

@@ -9,9 +9,8 @@ scenario(module, {
   cause: 'worker threads that come, work and go',
   verdict: 'healthy',
   async load({ once, watched }) {
-    const window = await watched(7000, async () => {
-      await once(new Worker(WORK, { eval: true }), 'exit');
-    });
+    const work = () => once(new Worker(WORK, { eval: true }), 'exit');
+    const window = await watched(7000, work, 20);
     return { window };
   },
 });

@@ -11,6 +11,6 @@ scenario(module, {
     const cache = [];
     // Until a tenth of the limit is left.
     while (snapshot().cgroup.unreclaimable < 0.9 * 256 * MIB) cache.push(...buffers(1, 128 * 1024));
-    return { cache, window: await watched(2000, () => {}) };
+    return { cache, window: await watched(7000, () => {}) };
   },
 });

@@ -31,9 +31,9 @@ function rightVerdicts(verdict, live = liveAllocator()) {
 const STEP_MS = 70;
 
 /** Does `step(round)` between samples of a watch, for that long or longer. The watch is for diagnose(). */
-async function watched(durationMs, step) {
+async function watched(durationMs, step, leastRounds = durationMs / STEP_MS) {
   const window = watch({ intervalMs: INTERVAL_MS });
-  const isDone = (rounds) => window.durationMs >= durationMs && rounds >= durationMs / STEP_MS;
+  const isDone = (rounds) => window.durationMs >= durationMs && rounds >= leastRounds;
   for (let round = 0; !isDone(round); round++) {
     await step(round);
     window.sample();

@@ -3,265 +3,296 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 /// Bytes, a count, a time or a ratio; `None` where it could not be had.
 pub type Number = Option<f64>;
 
-/// Takes `null` where an object or a list belongs for one without anything in it.
-fn or_empty<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(from: D) -> Result<T, D::Error> {
-    Option::deserialize(from).map(Option::unwrap_or_default)
+/// Takes itself out of JSON. What is missing, `null`, or of another type is nothing. (Derived code that tells
+/// each of these apart would be a sixth of the addon.)
+pub trait Read {
+    /// What of `value` is one of these.
+    fn read(value: &Value) -> Self;
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Case {
-    #[serde(deserialize_with = "or_empty")]
-    pub inspection: Inspection,
-    #[serde(deserialize_with = "or_empty")]
-    pub facts: Facts,
-    pub experiment: Option<Experiment>,
+impl Read for Number {
+    fn read(value: &Value) -> Self {
+        value.as_f64()
+    }
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Facts {
-    /// The allocator that the environment promises.
-    pub expected: Option<Expected>,
-    /// The container's.
-    pub cpus: Number,
-    pub machine_memory: Number,
-    pub fd_limit: Number,
+impl Read for Option<bool> {
+    fn read(value: &Value) -> Self {
+        value.as_bool()
+    }
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Expected {
-    #[serde(deserialize_with = "or_empty")]
-    pub name: String,
-    #[serde(deserialize_with = "or_empty")]
-    pub source: String,
+impl Read for Option<String> {
+    fn read(value: &Value) -> Self {
+        value.as_str().map(str::to_owned)
+    }
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Inspection {
-    #[serde(deserialize_with = "or_empty")]
-    pub process: Process,
-    #[serde(deserialize_with = "or_empty")]
-    pub v8: V8,
-    #[serde(deserialize_with = "or_empty")]
-    pub allocator: Allocator,
-    #[serde(deserialize_with = "or_empty")]
-    pub cgroup: Cgroup,
-    #[serde(deserialize_with = "or_empty")]
-    pub resources: BTreeMap<String, Number>,
-    #[serde(deserialize_with = "or_empty")]
-    pub ledger: Ledger,
-    pub mappings: Option<Mappings>,
-    #[serde(deserialize_with = "or_empty")]
-    pub threads: Vec<Threads>,
-    #[serde(deserialize_with = "or_empty")]
-    pub workers: Vec<Worker>,
-    #[serde(deserialize_with = "or_empty")]
-    pub arenas: Vec<Arena>,
-    #[serde(deserialize_with = "or_empty")]
-    pub size_classes: Vec<SizeClass>,
-    pub decay: Option<Decay>,
-    #[serde(deserialize_with = "or_empty")]
-    pub huge_pages: HugePages,
-    pub io: Option<Io>,
+impl Read for String {
+    fn read(value: &Value) -> Self {
+        value.as_str().unwrap_or_default().to_owned()
+    }
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Process {
-    pub rss: Number,
-    pub threads: Number,
-    pub fds: Number,
+impl<T: Read> Read for Vec<T> {
+    fn read(value: &Value) -> Self {
+        value.as_array().into_iter().flatten().map(T::read).collect()
+    }
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct V8 {
-    pub heap_used: Number,
-    pub heap_limit: Number,
-    pub detached_contexts: Number,
+impl Read for BTreeMap<String, Number> {
+    fn read(value: &Value) -> Self {
+        value.as_object().into_iter().flatten().map(|(name, count)| (name.clone(), count.as_f64())).collect()
+    }
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Allocator {
-    #[serde(deserialize_with = "or_empty")]
-    pub name: String,
-    pub version: Option<String>,
-    pub allocated: Number,
-    pub active: Number,
+/// A struct whose fields are read from the properties that they are set equal to.
+macro_rules! record {
+    ($(#[$about:meta])* pub struct $name:ident { $($(#[$note:meta])* pub $field:ident: $type:ty = $key:literal,)* }) => {
+        $(#[$about])*
+        #[derive(Clone, Debug, Default)]
+        pub struct $name {
+            $($(#[$note])* pub $field: $type,)*
+        }
+
+        impl Read for $name {
+            fn read(value: &Value) -> Self {
+                Self { $($field: Read::read(&value[$key]),)* }
+            }
+        }
+
+        impl Read for Option<$name> {
+            fn read(value: &Value) -> Self {
+                value.is_object().then(|| $name::read(value))
+            }
+        }
+    };
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Cgroup {
-    pub limit: Number,
-    pub usage: Number,
-    pub reclaimable: Number,
-    pub unreclaimable: Number,
+record! {
+    pub struct Case {
+        pub inspection: Inspection = "inspection",
+        pub facts: Facts = "facts",
+        pub experiment: Option<Experiment> = "experiment",
+    }
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Ledger {
-    pub rss: Number,
-    #[serde(deserialize_with = "or_empty")]
-    pub parts: Parts,
+record! {
+    pub struct Facts {
+        /// The allocator that the environment promises.
+        pub expected: Option<Expected> = "expected",
+        /// The container's.
+        pub cpus: Number = "cpus",
+        pub machine_memory: Number = "machineMemory",
+        pub fd_limit: Number = "fdLimit",
+    }
 }
 
-/// The parts that RSS is split into.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Parts {
-    #[serde(deserialize_with = "or_empty")]
-    pub v8_heap: Part,
-    #[serde(deserialize_with = "or_empty")]
-    pub v8_workers: Part,
-    #[serde(deserialize_with = "or_empty")]
-    pub buffers: Part,
-    #[serde(deserialize_with = "or_empty")]
-    pub external: Part,
-    #[serde(deserialize_with = "or_empty")]
-    pub native: Part,
-    #[serde(deserialize_with = "or_empty")]
-    pub thread_caches: Part,
-    #[serde(deserialize_with = "or_empty")]
-    pub pinned: Part,
-    #[serde(deserialize_with = "or_empty")]
-    pub dirty: Part,
-    #[serde(deserialize_with = "or_empty")]
-    pub muzzy: Part,
-    #[serde(deserialize_with = "or_empty")]
-    pub metadata: Part,
-    #[serde(deserialize_with = "or_empty")]
-    pub code: Part,
-    #[serde(deserialize_with = "or_empty")]
-    pub mapped_files: Part,
-    #[serde(deserialize_with = "or_empty")]
-    pub shared: Part,
-    #[serde(deserialize_with = "or_empty")]
-    pub stacks: Part,
-    #[serde(deserialize_with = "or_empty")]
-    pub huge_page_slack: Part,
-    #[serde(deserialize_with = "or_empty")]
-    pub unattributed: Part,
+record! {
+    pub struct Expected {
+        pub name: String = "name",
+        pub source: String = "source",
+    }
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Part {
-    pub bytes: Number,
-    pub accuracy: Option<Accuracy>,
-    #[serde(deserialize_with = "or_empty")]
-    pub source: String,
+record! {
+    pub struct Inspection {
+        pub process: Process = "process",
+        pub v8: V8 = "v8",
+        pub allocator: Allocator = "allocator",
+        pub cgroup: Cgroup = "cgroup",
+        pub resources: BTreeMap<String, Number> = "resources",
+        pub ledger: Ledger = "ledger",
+        pub mappings: Option<Mappings> = "mappings",
+        pub threads: Vec<Threads> = "threads",
+        pub workers: Vec<Worker> = "workers",
+        pub arenas: Vec<Arena> = "arenas",
+        pub size_classes: Vec<SizeClass> = "sizeClasses",
+        pub decay: Option<Decay> = "decay",
+        pub huge_pages: HugePages = "hugePages",
+        pub io: Option<Io> = "io",
+    }
 }
 
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
+record! {
+    pub struct Process {
+        pub rss: Number = "rss",
+        pub threads: Number = "threads",
+        pub fds: Number = "fds",
+    }
+}
+
+record! {
+    pub struct V8 {
+        pub heap_used: Number = "heapUsed",
+        pub heap_limit: Number = "heapLimit",
+        pub detached_contexts: Number = "detachedContexts",
+    }
+}
+
+record! {
+    pub struct Allocator {
+        pub name: String = "name",
+        pub version: Option<String> = "version",
+        pub allocated: Number = "allocated",
+        pub active: Number = "active",
+    }
+}
+
+record! {
+    pub struct Cgroup {
+        pub limit: Number = "limit",
+        pub usage: Number = "usage",
+        pub reclaimable: Number = "reclaimable",
+        pub unreclaimable: Number = "unreclaimable",
+    }
+}
+
+record! {
+    pub struct Ledger {
+        pub rss: Number = "rss",
+        pub parts: Parts = "parts",
+    }
+}
+
+record! {
+    /// The parts that RSS is split into.
+    pub struct Parts {
+        pub v8_heap: Part = "v8Heap",
+        pub v8_workers: Part = "v8Workers",
+        pub buffers: Part = "buffers",
+        pub external: Part = "external",
+        pub native: Part = "native",
+        pub thread_caches: Part = "threadCaches",
+        pub pinned: Part = "pinned",
+        pub dirty: Part = "dirty",
+        pub muzzy: Part = "muzzy",
+        pub code: Part = "code",
+        pub mapped_files: Part = "mappedFiles",
+        pub shared: Part = "shared",
+        pub stacks: Part = "stacks",
+        pub huge_page_slack: Part = "hugePageSlack",
+        pub unattributed: Part = "unattributed",
+    }
+}
+
+record! {
+    pub struct Part {
+        pub bytes: Number = "bytes",
+        pub accuracy: Option<Accuracy> = "accuracy",
+        pub source: String = "source",
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accuracy {
     Exact,
     Bound,
     Estimate,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Mappings {
-    #[serde(deserialize_with = "or_empty")]
-    pub largest: Vec<Mapping>,
+impl Read for Option<Accuracy> {
+    fn read(value: &Value) -> Self {
+        match value.as_str()? {
+            "exact" => Some(Accuracy::Exact),
+            "bound" => Some(Accuracy::Bound),
+            "estimate" => Some(Accuracy::Estimate),
+            _ => None,
+        }
+    }
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Mapping {
-    #[serde(deserialize_with = "or_empty")]
-    pub kind: String,
-    #[serde(deserialize_with = "or_empty")]
-    pub name: String,
-    pub rss: Number,
+record! {
+    pub struct Mappings {
+        pub largest: Vec<Mapping> = "largest",
+    }
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Threads {
-    #[serde(deserialize_with = "or_empty")]
-    pub name: String,
-    pub count: Number,
+record! {
+    pub struct Mapping {
+        pub kind: String = "kind",
+        pub name: String = "name",
+        pub rss: Number = "rss",
+    }
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Worker {
-    pub heap_used: Number,
+record! {
+    pub struct Threads {
+        pub name: String = "name",
+        pub count: Number = "count",
+    }
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Arena {
-    pub allocated: Number,
-    pub dirty: Number,
-    pub muzzy: Number,
-    pub pinned: Number,
-    pub resident: Number,
-    pub free: Number,
+record! {
+    pub struct Worker {
+        pub heap_used: Number = "heapUsed",
+    }
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct SizeClass {
-    pub size: Number,
-    #[serde(deserialize_with = "or_empty")]
-    pub kind: String,
-    pub bytes: Number,
-    pub waste: Number,
+record! {
+    pub struct Arena {
+        pub allocated: Number = "allocated",
+        pub dirty: Number = "dirty",
+        pub muzzy: Number = "muzzy",
+        pub pinned: Number = "pinned",
+        pub resident: Number = "resident",
+        pub free: Number = "free",
+    }
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Decay {
-    pub dirty_ms: Number,
-    pub background_threads: Option<bool>,
+record! {
+    pub struct SizeClass {
+        pub size: Number = "size",
+        pub kind: String = "kind",
+        pub bytes: Number = "bytes",
+        pub waste: Number = "waste",
+    }
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct HugePages {
-    pub mode: Option<String>,
-    pub bytes: Number,
-    pub zero_share: Number,
+record! {
+    pub struct Decay {
+        pub dirty_ms: Number = "dirtyMs",
+        pub background_threads: Option<bool> = "backgroundThreads",
+    }
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Io {
-    pub read: Number,
-    pub written: Number,
+record! {
+    pub struct HugePages {
+        pub mode: Option<String> = "mode",
+        pub bytes: Number = "bytes",
+        pub zero_share: Number = "zeroShare",
+    }
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Experiment {
-    #[serde(deserialize_with = "or_empty")]
-    pub steps: Vec<Step>,
-    pub garbage: Number,
-    pub predicted: Number,
-    pub released: Number,
-    pub pinned: Number,
+record! {
+    pub struct Io {
+        pub read: Number = "read",
+        pub written: Number = "written",
+    }
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Step {
-    #[serde(deserialize_with = "or_empty")]
-    pub step: String,
-    pub rss: Number,
-    pub heap_used: Number,
-    pub array_buffers: Number,
+record! {
+    pub struct Experiment {
+        pub steps: Vec<Step> = "steps",
+        pub garbage: Number = "garbage",
+        pub predicted: Number = "predicted",
+        pub released: Number = "released",
+        pub pinned: Number = "pinned",
+        pub live: Number = "live",
+    }
+}
+
+record! {
+    pub struct Step {
+        pub step: String = "step",
+        pub rss: Number = "rss",
+        pub heap_used: Number = "heapUsed",
+        pub array_buffers: Number = "arrayBuffers",
+        pub allocated: Number = "allocated",
+    }
 }

@@ -119,7 +119,7 @@ const TELLING_COLLECTIONS: usize = 2;
 /// … where they leave most of what was added since the one before, …
 const KEPT: f64 = 0.6;
 /// … and have seen a good part of the growth.
-const SEEN: f64 = 0.25;
+const SEEN: f64 = 0.3;
 
 /// Whether what is added to a figure is hardly garbage, by the major collections.
 fn is_kept(all: &[Point], after_gc: &[Point]) -> bool {
@@ -165,7 +165,7 @@ const LEAST_TIMES: f64 = 1.5;
 
 /// Growth of a count, which no garbage collection makes fall.
 pub fn of_count(view: &View, column: Column) -> Option<Trend> {
-    let trend = trend::growth_of_minima(&view.window.series(|sample| sample.get(column)))?;
+    let trend = trend::growth_of_count(&view.window.series(|sample| sample.get(column)))?;
     let times = (trend.start + trend.rise) / trend.start.max(1.0);
     (trend.rise >= LEAST_MORE && times >= LEAST_TIMES).then_some(trend)
 }
@@ -173,7 +173,7 @@ pub fn of_count(view: &View, column: Column) -> Option<Trend> {
 /// As long as growth takes to be told, and so many samples, have to show that something does not grow, before
 /// its size is no matter.
 const STEADY_SECONDS: f64 = trend::LEAST_SECONDS;
-const STEADY_SAMPLES: usize = 20;
+const STEADY_SAMPLES: usize = 10;
 /// What the later half may have more, …
 const STEADY_RATIO: f64 = 1.1;
 /// … and a bit: a tenth of a small figure is noise.
@@ -189,7 +189,18 @@ pub fn is_steady(view: &View, figure: fn(&Sample) -> f64) -> bool {
     let points =
         if after_gc.len() >= LEAST_POINTS { after_gc } else { trend::minima(&window.series(figure)) };
     let (first, second) = points.split_at(points.len() / 2);
-    !first.is_empty() && middle(second) <= middle(first) * STEADY_RATIO + STEADY_SLACK
+    let is_no_more = |now: f64, before: f64| now <= before * STEADY_RATIO + STEADY_SLACK;
+    let by_level = !first.is_empty() && is_no_more(middle(second), middle(first));
+    by_level || lately_left(view, figure).is_some_and(|(left, least)| is_no_more(left, least))
+}
+
+/// What the last collection of the later half has left, and the least that there was in the first half: between
+/// few collections garbage hides that nothing grows.
+fn lately_left(view: &View, figure: fn(&Sample) -> f64) -> Option<(f64, f64)> {
+    let half = view.window.seconds() / 2.0;
+    let left = view.window.after_gc(figure).last().copied().filter(|point| point.at >= half)?;
+    let first = view.window.series(figure).into_iter().filter(|point| point.at < half);
+    Some((left.value, first.map(|point| point.value).fold(f64::INFINITY, f64::min)))
 }
 
 fn middle(points: &[Point]) -> f64 {
@@ -206,6 +217,14 @@ pub fn in_use(view: &View, figure: fn(&Sample) -> f64, now: f64) -> f64 {
     let Some(last) = after_gc.last() else { return now };
     let reached = |point: &Point| point.at < last.at && point.value >= now * SAME_LEVEL;
     if view.window.series(figure).iter().any(reached) { now.min(last.value) } else { now }
+}
+
+/// Whether a figure has risen by as much as matters, and too few major collections were seen to say whether
+/// that is held or garbage.
+pub fn is_unjudged(view: &View, figure: fn(&Sample) -> f64) -> bool {
+    let minima = trend::minima(&view.window.series(figure));
+    let (Some(first), Some(last)) = (minima.first(), minima.last()) else { return false };
+    view.window.after_gc(figure).len() < LEAST_POINTS && last.value - first.value >= LEAST_RISE
 }
 
 /// Whether a major garbage collection has left as much as there is `now`, so that it is no garbage.

@@ -20,7 +20,8 @@ mod words;
 
 use std::fmt;
 
-use case::Case;
+use case::{Case, Read};
+use serde_json::Value;
 use window::Window;
 
 pub use verdict::Diagnosis;
@@ -47,7 +48,8 @@ impl fmt::Display for Unreadable {
 
 /// Judges a case and the samples before it.
 pub fn diagnose(case: &str, window: &[f64]) -> Result<Diagnosis, Unreadable> {
-    let case: Case = serde_json::from_str(case).map_err(Unreadable::Case)?;
+    let case: Value = serde_json::from_str(case).map_err(Unreadable::Case)?;
+    let case = Case::read(&case);
     let window = Window::new(window).ok_or(Unreadable::Window(window.len()))?;
     Ok(verdict::diagnose(&view::View { case: &case, window: &window }))
 }

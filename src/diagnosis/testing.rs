@@ -153,6 +153,13 @@ impl Process {
         self
     }
 
+    /// What the experiment's purge left allocated; MB.
+    pub fn left(mut self, allocated: f64) -> Self {
+        self.case["experiment"]["steps"][2]["allocated"] = json!(allocated * MB);
+        self.case["experiment"]["live"] = json!((allocated + 9.0) * MB);
+        self
+    }
+
     pub fn predicted(mut self, mb: f64) -> Self {
         self.case["experiment"]["predicted"] = json!(mb * MB);
         self

@@ -56,7 +56,7 @@ const LEAST_STRETCHES: usize = 6;
 
 /// Growth of values that each stand for themselves, such as the heap right after a garbage collection.
 pub fn growth(points: &[Point]) -> Option<Trend> {
-    grows(&shorten(points, MOST_POINTS, median))
+    grows(&shorten(points, MOST_POINTS, median), LASTING)
 }
 
 /// Growth of values that go up and down, by the minima of stretches.
@@ -64,7 +64,16 @@ pub fn growth_of_minima(points: &[Point]) -> Option<Trend> {
     if points.len() < 2 * LEAST_STRETCHES {
         return None;
     }
-    grows(&minima(points))
+    grows(&minima(points), LASTING)
+}
+
+/// Growth of a count. A pool of connections that fills stops altogether, where a leak that the machine slows
+/// down goes on: it may slow down more.
+pub fn growth_of_count(points: &[Point]) -> Option<Trend> {
+    if points.len() < 2 * LEAST_STRETCHES {
+        return None;
+    }
+    grows(&minima(points), LASTING / 2.0)
 }
 
 /// The minima of stretches of equally many points.
@@ -86,7 +95,7 @@ fn shorten(points: &[Point], most: usize, value: impl Fn(&mut [f64]) -> f64) -> 
         .collect()
 }
 
-fn grows(points: &[Point]) -> Option<Trend> {
+fn grows(points: &[Point], lasting: f64) -> Option<Trend> {
     let trend = fit(points)?;
     let (first, second) = points.split_at(points.len() / 2);
     // With an odd number the middle one belongs to both.
@@ -95,7 +104,7 @@ fn grows(points: &[Point]) -> Option<Trend> {
     let quarter = &points[points.len() - points.len() / 4..];
     let last = if quarter.len() >= TELLING_QUARTER { slope(quarter)? } else { second };
     let continuing = CONTINUING * trend.slope;
-    let lasts = second >= LASTING * first && second >= continuing && last >= continuing;
+    let lasts = second >= lasting * first && second >= continuing && last >= continuing;
     let clear = trend.p <= SIGNIFICANT && trend.tau >= MONOTONE && trend.slope > 0.0;
     (clear && lasts && trend.seconds >= LEAST_SECONDS).then_some(trend)
 }
@@ -110,7 +119,7 @@ fn fit(points: &[Point]) -> Option<Trend> {
     if slopes.is_empty() {
         return None;
     }
-    slopes.sort_by(f64::total_cmp);
+    slopes.sort_unstable_by(f64::total_cmp);
     let slope = middle(&slopes);
     let pairs = (n * (n - 1) / 2) as f64;
     let score: f64 = pairs_of(points).map(|(a, b)| sign(b.value - a.value)).sum();
@@ -164,7 +173,7 @@ fn sign(difference: f64) -> f64 {
 fn variance(points: &[Point]) -> f64 {
     let term = |n: f64| n * (n - 1.0) * (2.0 * n + 5.0);
     let mut values: Vec<f64> = points.iter().map(|point| point.value).collect();
-    values.sort_by(f64::total_cmp);
+    values.sort_unstable_by(f64::total_cmp);
     let ties: f64 = values.chunk_by(|a, b| a == b).map(|equal| term(equal.len() as f64)).sum();
     (term(values.len() as f64) - ties) / 18.0
 }
@@ -181,7 +190,7 @@ fn upper_tail(z: f64) -> f64 {
 
 /// 0 of nothing.
 pub fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
+    values.sort_unstable_by(f64::total_cmp);
     middle(values)
 }
 
@@ -327,7 +336,15 @@ mod tests {
             let cache = points(60, |t| 100.0 * (t / full).min(1.0));
             assert!(growth(&cache).is_none(), "{full}");
             assert!(growth_of_minima(&cache).is_none(), "{full}");
+            assert!(growth_of_count(&cache).is_none(), "{full}");
         }
+    }
+
+    #[test]
+    fn a_count_may_grow_more_slowly_than_it_did() {
+        let slowed = |later: f64| points(60, |t| 100.0 * (t.min(0.5) + later * (t - 0.5).max(0.0)));
+        assert!(growth_of_count(&slowed(0.4)).is_some() && growth_of_minima(&slowed(0.4)).is_none());
+        assert!(growth_of_count(&slowed(0.2)).is_none());
     }
 
     #[test]

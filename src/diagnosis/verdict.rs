@@ -6,8 +6,9 @@ use serde::Serialize;
 
 use super::case::Part;
 use super::finding::{Code, Finding, Place, Severity, Unit};
+use super::growth;
 use super::rules::RULES;
-use super::trend::LEAST_POINTS;
+use super::trend::{LEAST_POINTS, LEAST_SECONDS};
 use super::view::{LEAST_WASTE, MOST_SHARE, View, known};
 use super::words::{self, MB};
 
@@ -74,10 +75,16 @@ fn relate(view: &View, findings: &mut [Finding]) {
     }
 }
 
+/// What is most of RSS has filled it, unless somebody watched and it does not grow: then that is what the
+/// service needs.
 fn is_most(view: &View, finding: &Finding) -> bool {
     let share = finding.bytes.and_then(|bytes| view.share(bytes));
-    matches!(finding.code, Code::ExternalBuffers | Code::NativeLive)
-        && share.is_some_and(|share| share >= MOST_SHARE)
+    let is_steady = match finding.code {
+        Code::ExternalBuffers => growth::is_steady(view, growth::buffers),
+        Code::NativeLive => growth::is_steady(view, growth::native),
+        _ => return false,
+    };
+    !is_steady && share.is_some_and(|share| share >= MOST_SHARE)
 }
 
 fn demote(findings: &mut [Finding], codes: &[Code]) {
@@ -132,12 +139,26 @@ fn explain_purge(view: &View, finding: &mut Finding) {
 /// How many parts a healthy process's summary names.
 const NAMED: usize = 3;
 
+/// What rises, and of which nobody can say yet whether it grows.
+fn unjudged(view: &View) -> Option<&'static str> {
+    let heap = growth::is_unjudged(view, growth::heap).then_some("V8's heap");
+    heap.or_else(|| growth::is_unjudged(view, growth::buffers).then_some("the memory of Buffers"))
+}
+
 fn healthy(view: &View) -> String {
-    let watched = view.window.len() >= 2 * LEAST_POINTS;
-    let growth = if watched {
+    let seconds = view.window.seconds();
+    let watched = view.window.len() >= 2 * LEAST_POINTS && seconds >= LEAST_SECONDS;
+    let growth = if let Some(unjudged) = watched.then(|| unjudged(view)).flatten() {
         format!(
-            "Nothing calls for action, and within {} nothing grew that matters.",
-            words::seconds(view.window.seconds())
+            "Nothing calls for action yet, but {unjudged} rose within {}, and V8 has not collected often enough to tell a leak from garbage: ask again after some minutes.",
+            words::seconds(seconds),
+        )
+    } else if watched {
+        format!("Nothing calls for action, and within {} nothing grew that matters.", words::seconds(seconds))
+    } else if view.window.len() > 0 {
+        format!(
+            "Nothing calls for action at its size; whether it grows cannot be said after {} of `watch()`: ask again after some minutes.",
+            words::seconds(seconds),
         )
     } else {
         "Nothing calls for action at its size; whether it grows cannot be said, because nobody watched: call `watch()` and ask again after some minutes.".to_owned()
@@ -161,7 +182,7 @@ fn healthy(view: &View) -> String {
     .into_iter()
     .filter_map(|(part, name)| known(part).filter(|bytes| *bytes > 0.0).map(|bytes| (bytes, name)))
     .collect();
-    named.sort_by(|a, b| b.0.total_cmp(&a.0));
+    named.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
     let list: Vec<_> =
         named.iter().take(NAMED).map(|(bytes, name)| format!("{} {name}", words::bytes(*bytes))).collect();
     let list = if list.is_empty() { String::new() } else { format!(", mostly {}", list.join(", ")) };

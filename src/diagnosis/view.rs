@@ -128,6 +128,12 @@ impl View<'_> {
             || parts.pinned.bytes.is_some()
     }
 
+    /// Whether an experiment's purge told what is in use from what was freed. mimalloc's reaches nothing that the
+    /// JavaScript thread freed in pages of its own: what it leaves may be either.
+    pub fn purge_has_told(&self) -> bool {
+        self.experiment().is_some_and(|experiment| experiment.released.is_some()) && !self.is("mimalloc")
+    }
+
     /// Freed, and resident: what a purge returns.
     pub fn purgeable(&self) -> Option<f64> {
         let parts = self.parts();
@@ -143,7 +149,22 @@ impl View<'_> {
         let told = known(&self.parts().pinned);
         let apart = self.pinned_in_dirty().max(self.left_by_purge().unwrap_or(0.0));
         let now = told.or((apart > 0.0).then_some(apart))?;
-        Some(self.experiment().and_then(|experiment| experiment.pinned).map_or(now, |left| now.min(left)))
+        let left = self.experiment().and_then(|experiment| experiment.pinned);
+        Some(left.map_or(now, |left| now.min(left) + self.pinned_by_collecting()))
+    }
+
+    /// What the experiment's collection freed and the purge could not give back, because objects that survived
+    /// hold the pages: it was garbage, and is pinned now. The allocator counts pages that were never touched,
+    /// so no more than RSS has beside what is in use.
+    pub fn pinned_by_collecting(&self) -> f64 {
+        let more = || {
+            let experiment = self.experiment()?;
+            let more = experiment.pinned? - known(&self.parts().pinned)?;
+            let others = known(&self.parts().code).unwrap_or(0.0);
+            let room = self.after("purge")?.rss? - experiment.live? - others;
+            Some(more.min(experiment.garbage?).min(room).max(0.0))
+        };
+        more().unwrap_or(0.0)
     }
 
     /// What the experiment's purge was expected to release, and did not.

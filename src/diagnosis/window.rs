@@ -55,7 +55,7 @@ impl Window {
         let mut rows: Vec<_> =
             rows.iter().filter(|row| row[Column::Time as usize].is_finite()).copied().collect();
         // The clock may have been set back meanwhile.
-        rows.sort_by(|a, b| a[Column::Time as usize].total_cmp(&b[Column::Time as usize]));
+        rows.sort_unstable_by(|a, b| a[Column::Time as usize].total_cmp(&b[Column::Time as usize]));
         Some(Self { rows })
     }
 

@@ -10,7 +10,7 @@ use super::ledger::{self, Held, Ledger, Resident, V8, Walked};
 use super::mappings::{self, Kind, Mapped};
 use crate::live::{self, allocator};
 use crate::sources::detail::{Arena, SizeClass};
-use crate::sources::glibc::heaps::{self, Heaps, Region};
+use crate::sources::glibc::heaps::{self, Heaps};
 use crate::sources::process::{self, Io};
 use crate::sources::threads::{self, Group};
 use crate::sources::{Absent, glibc, jemalloc, thp};
@@ -127,7 +127,7 @@ impl Inspection {
 
     /// By a walk, which tells what is resident; what it leaves out, by glibc's own account.
     fn read_glibc(&mut self, mapped: Option<&Mapped>) -> Option<Heaps> {
-        let mut walked = mapped.and_then(|mapped| self.found("arenas", heaps::read(&regions(mapped))));
+        let mut walked = mapped.and_then(|mapped| self.found("arenas", heaps::read(&mapped.allocator)));
         if let Some(heaps) = &walked {
             self.arenas = Some(heaps.arenas.clone());
             self.size_classes = Some(heaps.free_classes.clone());
@@ -169,12 +169,6 @@ impl Inspection {
         self.process =
             Totals { rss: Some(rss), anon: Some(anon), file: Some(file), shmem: Some(shmem), fds: None };
     }
-}
-
-fn regions(mapped: &Mapped) -> Vec<Region> {
-    let region =
-        |&mappings::Region { start, end, resident, is_brk, .. }: &_| Region { start, end, resident, is_brk };
-    mapped.allocator.iter().map(region).collect()
 }
 
 /// What an arena that was given up lacks.

@@ -12,6 +12,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::sources::detail::Region;
 use crate::sources::pagemap::Pagemap;
 use crate::sources::process::page_size;
 use crate::sources::smaps::{self, Mapping};
@@ -66,21 +67,6 @@ pub struct Largest {
     pub name: String,
     pub size: u64,
     pub rss: u64,
-}
-
-/// Memory of the allocator: one mapping, or what is left of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Region {
-    /// Its first address.
-    pub start: u64,
-    /// The first address behind it.
-    pub end: u64,
-    /// Of it, resident.
-    pub resident: u64,
-    /// Of that, in transparent huge pages.
-    pub huge: u64,
-    /// What brk(2) moves the end of, `[heap]`.
-    pub is_brk: bool,
 }
 
 /// The address space by kind. Serialized it is `Inspection.mappings`.
@@ -536,7 +522,7 @@ impl<'a> Sums<'a> {
     }
 
     fn end(mut self) -> Mapped {
-        self.pieces.sort_by_key(|piece| std::cmp::Reverse(piece.rss));
+        self.pieces.sort_unstable_by_key(|piece| std::cmp::Reverse(piece.rss));
         let name = |piece: &Piece| piece.of.path.clone().unwrap_or_else(|| "anonymous".to_owned());
         let largest = |piece: &Piece| Largest {
             kind: piece.kind,

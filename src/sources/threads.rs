@@ -58,7 +58,7 @@ pub fn by_name(threads: &[Thread]) -> Vec<Group> {
     }
     let mut groups: Vec<Group> =
         counts.into_iter().map(|(name, count)| Group { name: name.to_owned(), count }).collect();
-    groups.sort_by_key(|group| std::cmp::Reverse(group.count));
+    groups.sort_unstable_by_key(|group| std::cmp::Reverse(group.count));
     groups
 }
 

@@ -55,7 +55,7 @@ pub fn kept(case: &Case) -> Vec<Kept> {
         nothing_to_purge,
     ];
     let mut kept: Vec<Kept> = rules.iter().filter_map(|rule| rule(case)).collect();
-    kept.sort_by_key(|kept| Reverse(kept.bytes));
+    kept.sort_unstable_by_key(|kept| Reverse(kept.bytes));
     kept
 }
 

@@ -17,8 +17,8 @@ fn growing(view: &View) -> Option<Finding> {
         grew(view, &growth),
         until_limit(left, "the container's limit")
     );
-    let finding =
-        Finding::new(Code::ExternalBuffers, urgency(left), view.buffers_in_use(), summary).at(Place::Growth);
+    let finding = Finding::new(Code::ExternalBuffers, urgency(&growth, left), view.buffers_in_use(), summary)
+        .at(Place::Growth);
     Some(advise(with_trend(finding, "buffers", &growth)))
 }
 

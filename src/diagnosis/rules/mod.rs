@@ -18,7 +18,7 @@ mod thread_caches;
 mod too_many_arenas;
 
 use super::finding::{Finding, Severity, Unit};
-use super::growth::{self, Growth, SOON_SECONDS};
+use super::growth::{self, Basis, Growth, SOON_SECONDS};
 use super::view::View;
 use super::window::Sample;
 use super::words;
@@ -73,10 +73,11 @@ fn until_limit(left: Option<f64>, limit: &str) -> String {
     })
 }
 
-/// Growth is a warning, and critical where the limit is near.
-fn urgency(left: Option<f64>) -> Severity {
+/// Growth is a warning, and critical where the limit is near. Nobody is woken for what few collections have
+/// left: a cache that has filled up meanwhile looks the same until the next one.
+fn urgency(growth: &Growth, left: Option<f64>) -> Severity {
     match left {
-        Some(left) if left <= SOON_SECONDS => Severity::Critical,
+        Some(left) if left <= SOON_SECONDS && growth.basis != Basis::Kept => Severity::Critical,
         _ => Severity::Warning,
     }
 }
@@ -132,4 +133,5 @@ const RUN_ON_JEMALLOC: &str = "Run the service on jemalloc, which gives freed pa
 /// What makes jemalloc give freed pages back without being asked; docs/malloc-conf.md has why these.
 const DECAY_PAIRS: &str = "MALLOC_CONF=background_thread:true,dirty_decay_ms:5000";
 
-const SNAPSHOT: &str = "`v8.writeHeapSnapshot()`, or `GET /debug/memory/heap-snapshot`";
+const SNAPSHOT: &str =
+    "`v8.writeHeapSnapshot()`, or `GET /debug/memory/heap-snapshot` of a `route({ heapSnapshot: true })`";

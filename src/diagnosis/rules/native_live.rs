@@ -6,21 +6,33 @@ use crate::diagnosis::growth::{self, Growth};
 use crate::diagnosis::view::{LEAST_MASS, LEAST_MASS_SHARE, MOST_SHARE, View, known};
 use crate::diagnosis::window::Sample;
 
+/// Of what rises, so much has to be native memory, of which the ledger says how much there is.
+const LEAST_HELD: f64 = 0.6;
+
 pub fn judge(view: &View) -> Option<Finding> {
     growing(view).or_else(|| mass(view))
 }
 
 fn growing(view: &View) -> Option<Finding> {
-    let growth = growth::of_bytes(view, growth::native, true)?;
+    let growth = growth::of_bytes(view, growth::native, true).or_else(|| unsplit(view))?;
     let left = growth.seconds_left(view.room());
     let summary = format!(
-        "Native memory in use grows by {}{}.",
+        "Native memory {} grows by {}{}.",
+        if view.native_is_split() { "in use" } else { "that is neither V8's heap nor Buffers" },
         grew(view, &growth),
         until_limit(left, "the container's limit")
     );
-    let finding = Finding::new(Code::NativeLive, urgency(left), view.native(), summary)
+    let finding = Finding::new(Code::NativeLive, urgency(&growth, left), view.native(), summary)
         .at(if follows_others(view, &growth) { Place::Consequence } else { Place::Growth });
     Some(advise(with_trend(finding, "native", &growth)))
+}
+
+/// Where the allocator does not say what it has handed out. It may be free as well as in use, but what is free
+/// is used again before more is taken. What the window has of it includes the heaps of worker threads.
+fn unsplit(view: &View) -> Option<Growth> {
+    let held = view.large(view.native()?, LEAST_MASS, LEAST_MASS_SHARE)?;
+    let growth = growth::of_bytes(view, growth::unsplit, true)?;
+    (growth.trend.rise <= held / LEAST_HELD).then_some(growth)
 }
 
 /// The allocator rounds Buffers up, jemalloc by a quarter and a page, and V8 has tables beside its heap:
@@ -34,8 +46,7 @@ fn follows_others(view: &View, growth: &Growth) -> bool {
 
 fn mass(view: &View) -> Option<Finding> {
     // What an allocator has merely not given back is no memory in use; a purge tells them apart.
-    let was_purged = view.experiment().is_some_and(|experiment| experiment.released.is_some());
-    if !view.native_is_split() && !was_purged {
+    if !view.native_is_split() && !view.purge_has_told() {
         return None;
     }
     let released = view.experiment().and_then(|experiment| experiment.released).unwrap_or(0.0).max(0.0);
@@ -79,6 +90,29 @@ mod tests {
     fn from_64_mb_and_three_tenths_of_rss() {
         let process = Process::on("jemalloc").part("external", 0.0);
         found_from(&process, "native", Code::NativeLive, 64.0, 0.3);
+    }
+
+    #[test]
+    fn growth_tells_a_leak_where_the_allocator_does_not() {
+        let samples = window(
+            60,
+            60.0,
+            None,
+            &[
+                (Column::Anon, &|at| (60.0 + 80.0 * at) * MB),
+                (Column::HeapPhysical, &|_| 20.0 * MB),
+                (Column::ArrayBuffers, &|_| MB),
+            ],
+        );
+        let with = |native: f64| {
+            let process = Process::on("mimalloc").part("native", native).bound("native").rss_of(200.0);
+            process.with(&samples)
+        };
+        let leak = with(90.0);
+        assert_eq!(leak.verdict, Code::NativeLive);
+        assert!(!leak.summary.contains("in use"), "{}", leak.summary);
+        // The most of it are the heaps of worker threads.
+        assert_eq!(with(47.0).verdict, Code::Healthy);
     }
 
     #[test]

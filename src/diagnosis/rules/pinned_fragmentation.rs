@@ -59,6 +59,10 @@ pub fn judge(view: &View) -> Option<Finding> {
 
 fn ratio(view: &View) -> Option<f64> {
     let allocator = &view.case.inspection.allocator;
+    let tried = view.after("purge").and_then(|step| step.allocated).filter(|allocated| *allocated > 0.0);
+    if let Some((left, allocated)) = view.experiment().and_then(|experiment| experiment.pinned).zip(tried) {
+        return Some(1.0 + left / allocated);
+    }
     let allocated = allocator.allocated.filter(|allocated| *allocated > 0.0)?;
     allocator.active.map(|active| active / allocated)
 }
@@ -74,7 +78,7 @@ pub fn wasteful(view: &View) -> String {
         .filter_map(|class| Some((class.size?, class.waste?)))
         .filter(|(_, waste)| *waste >= words::MB)
         .collect();
-    classes.sort_by(|a, b| b.1.total_cmp(&a.1));
+    classes.sort_unstable_by(|a, b| b.1.total_cmp(&a.1));
     let words = |(size, waste): &(f64, f64)| format!("{size:.0} bytes: {}", words::bytes(*waste));
     classes.iter().take(TOP).map(words).collect::<Vec<_>>().join(", ")
 }
@@ -113,5 +117,22 @@ mod tests {
         let left = |pinned| process.clone().tried([rss, rss, rss - 60.0], 0.0, 1.0, Some(pinned));
         assert!(left(90.0).finds(Code::PinnedFragmentation));
         assert!(!left(20.0).finds(Code::PinnedFragmentation));
+    }
+
+    #[test]
+    fn garbage_that_survivors_pin_once_it_is_collected_is_pinned() {
+        let figures = json!({ "name": "jemalloc", "allocated": 350.0 * MB, "active": 352.0 * MB });
+        let process = Process::on("jemalloc")
+            .part("buffers", 270.0)
+            .part("native", 80.0)
+            .inspects("allocator", figures);
+        let rss = process.rss();
+        let tried = |after: f64, pinned| {
+            process.clone().tried([rss, after, after - 2.0], 300.0, 22.0, Some(pinned)).left(32.0).codes()
+        };
+        assert_eq!(tried(rss - 40.0, 330.0), [Code::PinnedFragmentation]);
+        // It has left RSS: the allocator counts what nobody touches.
+        assert_eq!(tried(rss - 290.0, 330.0), [Code::JsHeap]);
+        assert_eq!(tried(rss - 290.0, 5.0), [Code::JsHeap]);
     }
 }

@@ -48,7 +48,7 @@ fn names(view: &View) -> String {
         .iter()
         .filter_map(|thread| Some((thread.count?, &thread.name)))
         .collect();
-    threads.sort_by(|a, b| b.0.total_cmp(&a.0));
+    threads.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
     threads
         .iter()
         .take(TOP)

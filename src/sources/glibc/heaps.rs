@@ -14,23 +14,10 @@ use std::path::Path;
 
 use super::pages::Pages;
 use super::walk::{self, Heap, Memory, Scratch, Tally};
-use crate::sources::detail::{Arena, ClassKind, SizeClass};
+use crate::sources::detail::{Arena, ClassKind, Region, SizeClass};
 use crate::sources::pagemap::Pagemap;
 use crate::sources::process::page_size;
 use crate::sources::{Absent, own_memory};
-
-/// A private anonymous writable mapping, or several that touch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Region {
-    /// Its first address.
-    pub start: u64,
-    /// The address behind it.
-    pub end: u64,
-    /// How many of its bytes are in memory.
-    pub resident: u64,
-    /// `[heap]`: what `brk` grows.
-    pub is_brk: bool,
-}
 
 /// What glibc's memory consists of, in bytes. `used_resident`, `dirty`, `pinned`, `mmapped_resident`,
 /// `other_resident` and `unwalked_resident` add up to what was resident in all regions.

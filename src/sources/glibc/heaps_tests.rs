@@ -19,7 +19,7 @@ fn regions() -> Vec<Region> {
             is_wanted = words[1] == "rw-p" && words[4] == "0" && (name.is_empty() || name == "[heap]");
             if is_wanted {
                 let [start, end] = [start, end].map(|hex| u64::from_str_radix(hex, 16).unwrap_or(0));
-                regions.push(Region { start, end, resident: 0, is_brk: name == "[heap]" });
+                regions.push(Region { start, end, resident: 0, huge: 0, is_brk: name == "[heap]" });
             }
         } else if is_wanted
             && words[0] == "Rss:"
@@ -308,7 +308,7 @@ impl Image {
     /// Takes it for one region.
     fn find(&self, resident: u64) -> Heaps {
         let end = START + self.0.len() as u64;
-        let found = find(self, &[Region { start: START, end, resident, is_brk: false }], false);
+        let found = find(self, &[Region { start: START, end, resident, huge: 0, is_brk: false }], false);
         assert!(found.is_ok());
         found.unwrap_or_default()
     }

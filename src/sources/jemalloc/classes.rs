@@ -11,7 +11,7 @@ use crate::sources::detail::{ClassKind, SizeClass};
 pub fn size_classes() -> Vec<SizeClass> {
     let mut classes = small().unwrap_or_default();
     classes.extend(large().unwrap_or_default());
-    classes.sort_by_key(|class| Reverse((class.waste, class.bytes)));
+    classes.sort_unstable_by_key(|class| Reverse((class.waste, class.bytes)));
     classes
 }
 
