@@ -227,3 +227,13 @@ for (const major of MAJORS) {
     });
   }
 }
+
+test('without an addon every field that is an object is one', async () => {
+  const code = `
+    Object.defineProperty(process, 'platform', { value: 'darwin' });
+    require('..').inspect().then((inspection) => process.stdout.write(JSON.stringify(inspection)));`;
+  const { stdout } = await finished(process.execPath, ['-e', code], { cwd: __dirname });
+  const { hugePages, notes } = JSON.parse(stdout);
+  assert.deepEqual(hugePages, { mode: null, bytes: null, zeroShare: null });
+  assert.ok(notes.some(({ field }) => field === 'hugePages'));
+});

@@ -96,6 +96,7 @@ function withoutAddon(taken, { workers, others }) {
   return {
     ...taken,
     ...nulls,
+    hugePages: { mode: null, bytes: null, zeroShare: null },
     workers,
     otherIsolates: others,
     notes: [...taken.notes, ...reasons],
