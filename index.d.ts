@@ -319,6 +319,7 @@ export interface Ledger {
 
 /** Memory mappings of one kind, summed up, in bytes. */
 export interface MappingKind {
+  /** `wasm`: WebAssembly memory, and ArrayBuffers with a `maxByteLength` that they have not grown to. */
   kind: 'v8' | 'wasm' | 'allocator' | 'stack' | 'code' | 'file' | 'shared' | 'other';
   /** How many mappings. */
   count: number;
@@ -641,7 +642,8 @@ export interface PurgeReport {
   /** How often the allocator was asked: again where RSS or its figures had not fallen as expected. */
   attempts: number;
   /**
-   * What is still there, and why, the largest first: all that is at least 1 MiB and 5 % of RSS. Where
+   * What is still there, and why, the largest first: all that is at least 1 MiB and 5 % of RSS, and
+   * `nothing-to-purge` where less than that was freed. V8's heap and code are not in it. Where
    * the allocator tells too little to say it all, as glibc and mimalloc do, a note says so.
    */
   kept: readonly Kept[];

@@ -3,6 +3,7 @@
 const native = require('./lib/native.js');
 // Hears of worker threads from here on.
 require('./lib/isolates.js');
+const { loaded } = require('./lib/errors.js');
 const { purge } = require('./lib/purge.js');
 const { freshSnapshot, snapshot, stats } = require('./lib/read.js');
 
@@ -10,21 +11,29 @@ const { freshSnapshot, snapshot, stats } = require('./lib/read.js');
 function allocator() {
   const live = native.allocator();
   if (!native.addon) return live;
-  const { quickFindings } = require('./lib/doctor/quick.js');
-  live.evidence.push(...quickFindings(native.addon, live.name));
+  live.evidence.push(...quickEvidence(live.name));
   return live;
+}
+
+function quickEvidence(name) {
+  try {
+    const { quickFindings } = loaded(() => require('./lib/doctor/quick.js'));
+    return quickFindings(native.addon, name);
+  } catch (error) {
+    return [`nobody has looked for what is wrong with it: ${error.message}`];
+  }
 }
 
 /** Loaded when first called: few services ask. */
 async function inspect() {
-  return require('./lib/inspect.js').inspect();
+  return loaded(() => require('./lib/inspect.js')).inspect();
 }
 
 let makeRoute;
 
 /** Loaded when first called: it needs node:crypto, which takes as long as all the rest. */
 function route(options) {
-  makeRoute ??= require('./lib/route.js').createRoute({
+  makeRoute ??= loaded(() => require('./lib/route.js')).createRoute({
     snapshot: freshSnapshot,
     purge,
     inspect,
@@ -37,7 +46,7 @@ let makeWatch;
 
 /** Loaded when first called, as what follows: many services only read. */
 function watch(options) {
-  makeWatch ??= require('./lib/watch.js').createWatch({
+  makeWatch ??= loaded(() => require('./lib/watch.js')).createWatch({
     snapshot,
     countResources: require('./lib/isolate.js').countResources,
   });
@@ -47,10 +56,10 @@ function watch(options) {
 let runDiagnosis;
 
 async function diagnose(options) {
-  runDiagnosis ??= require('./lib/diagnose.js').createDiagnose({
+  runDiagnosis ??= loaded(() => require('./lib/diagnose.js')).createDiagnose({
     inspect,
-    experiment: require('./lib/experiment.js').createExperiment({ inspect, purge }),
-    facts: () => require('./lib/facts.js').facts(native.allocator().name),
+    experiment: loaded(() => require('./lib/experiment.js')).createExperiment({ inspect, purge }),
+    facts: () => loaded(() => require('./lib/facts.js')).facts(native.allocator().name),
     addon: native.addon,
     why: native.why,
   });
@@ -59,7 +68,7 @@ async function diagnose(options) {
 
 /** Loaded when first called: few services ask, and it is many files. */
 async function doctor(options) {
-  return require('./lib/doctor/index.js').doctor(options);
+  return loaded(() => require('./lib/doctor/index.js')).doctor(options);
 }
 
 // A plain object literal: Node.js finds the names for `import { stats } from 'heapgap'` in it

@@ -3,7 +3,7 @@
 const assert = require('node:assert/strict');
 const { before, test } = require('node:test');
 const { JEMALLOCS, preload } = require('./support/allocators.js');
-const { runChild } = require('./support/child.js');
+const { finished, runChild } = require('./support/child.js');
 const { MAJORS, binary, installNodes } = require('./support/nodes.js');
 
 const MIB = 1024 * 1024;
@@ -40,6 +40,19 @@ async function inspected(t, name, what, options = {}) {
   }
   assert.equal(child.after.process.rss, child.after.ledger.rss);
   return child;
+}
+
+/** What `code` prints as JSON where /proc is empty; `null` where that cannot be had. */
+async function withoutProc(code) {
+  const hide = 'mount -t tmpfs none /proc && exec "$0" -e "$1"';
+  const ended = await finished(
+    'unshare',
+    ['--mount', '/bin/sh', '-c', hide, process.execPath, code],
+    { cwd: __dirname },
+  ).catch(() => ({ code: 1 }));
+  if (ended.code === 0) return JSON.parse(ended.stdout);
+  if (process.env.CI) throw new Error(`unshare: ${ended.stderr}`);
+  return null;
 }
 
 const moved = ({ before, after }, name) => bytes(after.ledger, name) - bytes(before.ledger, name);
@@ -98,6 +111,88 @@ for (const name of ['glibc', ...JEMALLOCS]) {
   });
 }
 
+test('without /proc nothing is made up', async (t) => {
+  const hidden = await withoutProc(`
+    const heapgap = require('..');
+    heapgap.inspect().then((inspection) => process.stdout.write(JSON.stringify(inspection)));`);
+  if (hidden === null) return t.skip('no mount namespace can be made here');
+  assert.equal(hidden.process.rss, null);
+  assert.equal(hidden.process.peak, null);
+  assert.equal(hidden.gap, null);
+  assert.equal(hidden.ledger.rss, null);
+  const noted = hidden.notes.map(({ field }) => field);
+  for (const field of ['process.rss', 'gap', 'mappings', 'threads', 'io']) {
+    assert.ok(noted.includes(field), `${field}: ${noted}`);
+  }
+});
+
+for (const name of ['glibc', JEMALLOCS[0]]) {
+  test(`${name}: RSS is never above its peak`, async (t) => {
+    const child = await inspected(t, name, 'buffers');
+    if (child === null) return;
+    for (const { process: memory } of [child.before, child.after]) {
+      assert.ok(memory.rss <= memory.peak, `${memory.rss}, ${memory.peak}`);
+    }
+  });
+}
+
+test('an inspection that fails has a code of heapgap', async () => {
+  const code = `
+    const { addon } = require('../lib/native.js');
+    addon.inspect = async () => { throw Object.assign(new Error('x'), { code: 'GenericFailure' }); };
+    require('..').inspect().catch(({ code }) => process.stdout.write(code));`;
+  const { stdout } = await finished(process.execPath, ['-e', code], { cwd: __dirname });
+  assert.equal(stdout, 'ERR_HEAPGAP_INTERNAL');
+});
+
+test('workers that have ended are forgotten by who never inspects', async () => {
+  const code = `
+    const { setImmediate } = require('node:timers/promises');
+    require('..');
+    (async () => {
+      for (let index = 0; index < 300; index += 1) process.emit('worker', { threadId: -1 });
+      await setImmediate();
+      gc();
+      process.stdout.write(String(v8.queryObjects(WeakRef, { format: 'count' })));
+    })();`;
+  const options = { cwd: __dirname };
+  const ended = await finished(binary(24), ['--expose-gc', '-e', code], options);
+  assert.ok(ended.stdout !== '' && Number(ended.stdout) < 100, ended.stdout || ended.stderr);
+});
+
+test('many workers are not asked in one turn of the event loop', async () => {
+  const code = `
+    const { readIsolates } = require('../lib/isolates.js');
+    let [asked, inThisTurn, most] = [0, 0, 0];
+    const heap = { total_physical_size: 1, used_heap_size: 1, total_heap_size: 1, external_memory: 1 };
+    async function getHeapStatistics() {
+      if (inThisTurn === 0) setImmediate(() => { inThisTurn = 0; });
+      asked += 1;
+      inThisTurn += 1;
+      most = Math.max(most, inThisTurn);
+      return heap;
+    }
+    const workers = Array.from({ length: 40 }, (_, threadId) => ({ threadId, getHeapStatistics }));
+    for (const worker of workers) process.emit('worker', worker);
+    readIsolates().then(({ workers: answers, others }) => {
+      process.stdout.write(JSON.stringify({ asked, most, others, answers: answers.length, kept: workers.length }));
+    });`;
+  const ended = await finished(binary(24), ['-e', code], { cwd: __dirname });
+  const { most, ...counted } = JSON.parse(ended.stdout || `"${ended.stderr}"`);
+  assert.deepEqual(counted, { asked: 40, others: 40, answers: 40, kept: 40 });
+  assert.ok(most <= 8, `${most} in one turn`);
+});
+
+for (const name of ['glibc', ...JEMALLOCS]) {
+  test(`${name}: a Buffer that nobody wrote to hides no native memory`, async (t) => {
+    const child = await inspected(t, name, 'untouched');
+    if (child === null) return;
+    const [native, buffers] = ['native', 'buffers'].map((part) => moved(child, part) / MIB);
+    assert.ok(native > 30, `${native} MiB are native`);
+    assert.ok(buffers < 10, `${buffers} MiB are Buffers`);
+  });
+}
+
 for (const major of MAJORS) {
   test(`Node.js ${major}: workers' heaps are theirs, and no native memory`, async (t) => {
     const child = await inspected(t, 'glibc', 'workers', { node: binary(major) });
@@ -121,13 +216,14 @@ for (const major of MAJORS) {
     assert.ok(moved(child, 'native') < 8 * MIB, `${moved(child, 'native') / MIB} MiB`);
   });
 
-  test(`Node.js ${major}: WebAssembly memory is a Buffer`, async (t) => {
-    const child = await inspected(t, 'glibc', 'wasm', { node: binary(major) });
-    if (child === null) return;
-    assert.ok(
-      within(moved(child, 'buffers'), 50 * MIB, 0.1),
-      `${moved(child, 'buffers') / MIB} MiB`,
-    );
-    assert.ok(moved(child, 'v8Heap') < 8 * MIB, `${moved(child, 'v8Heap') / MIB} MiB`);
-  });
+  const outsideOfTheHeap = { wasm: 'WebAssembly memory', resizable: 'what can grow' };
+  for (const [what, said] of Object.entries(outsideOfTheHeap)) {
+    test(`Node.js ${major}: ${said} is a Buffer`, async (t) => {
+      const child = await inspected(t, 'glibc', what, { node: binary(major) });
+      if (child === null) return;
+      const [buffers, heap] = ['buffers', 'v8Heap'].map((part) => moved(child, part));
+      assert.ok(within(buffers, 50 * MIB, 0.1), `${buffers / MIB} MiB`);
+      assert.ok(heap < 8 * MIB, `${heap / MIB} MiB`);
+    });
+  }
 }

@@ -149,6 +149,17 @@ for (const state of ['used before', 'new']) {
       const noted = snapshot.notes.filter(({ field }) => field === 'v8.arrayBuffers');
       assert.equal(noted.length, snapshot.v8.arrayBuffers === null ? 1 : 0);
     }
+    const done = Object.values(after.outcomes).every((outcome) => outcome === 'done');
+    assert.ok(done, JSON.stringify(after.outcomes));
+    const unread = state === 'new' ? 'ERR_HEAPGAP_COULD_NOT_LOOK' : 'done';
+    assert.deepEqual(without.outcomes, {
+      allocator: 'done',
+      snapshot: unread,
+      inspect: unread,
+      diagnose: unread,
+      experiment: unread,
+      watch: unread,
+    });
     // Node.js reads them together with RSS, from a file.
     assert.equal(without.snapshot.v8.arrayBuffers, null);
     assert.ok(after.snapshot.v8.arrayBuffers > 0);

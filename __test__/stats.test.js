@@ -155,6 +155,9 @@ test('every figure that is null has a note, and no other', () => {
   }
 });
 
+const partsAsNumbers = ({ parts }) =>
+  Object.fromEntries(Object.entries(parts).map(([name, { bytes }]) => [name, bytes]));
+
 test('lib/table.js has the order of src/api/table.rs', () => {
   const names = addon.snapshotSlots();
   const ordinals = Float64Array.from(names, (_, index) => index);
@@ -163,6 +166,7 @@ test('lib/table.js has the order of src/api/table.rs', () => {
     process: table.processOf(ordinals),
     cgroup: table.cgroupOf(ordinals, 2, '/'),
     gap: table.gapOf(ordinals),
+    ledger: partsAsNumbers(table.ledgerOf(0, ordinals, new Array(table.PARTS).fill({}))),
   };
   const at = (path) => path.split('.').reduce((value, key) => value[key], shaped);
   for (const [index, name] of names.entries()) {

@@ -61,6 +61,18 @@ function couldNotLook(why) {
   return Object.assign(new Error(why), { code: ERR_HEAPGAP_COULD_NOT_LOOK });
 }
 
+/**
+ * What `load` requires. A part of heapgap that is first needed when no descriptor is left cannot be read: the
+ * next call tries again.
+ */
+function loaded(load) {
+  try {
+    return load();
+  } catch (error) {
+    throw couldNotLook(`heapgap could not load a part of itself: ${error.message}`);
+  }
+}
+
 /** napi-rs gives a rejection one of its own codes: ours stay, another becomes an internal one. */
 function withOwnCode(error) {
   if (String(error.code).startsWith('ERR_HEAPGAP_')) return error;
@@ -83,6 +95,7 @@ module.exports = {
   ERR_HEAPGAP_UNKNOWN_OPTION,
   couldNotLook,
   invalidArg,
+  loaded,
   unknownOption,
   withOwnCode,
 };

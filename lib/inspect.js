@@ -1,6 +1,7 @@
 'use strict';
 // A snapshot, and what takes too long for a synchronous call.
 
+const { withOwnCode } = require('./errors.js');
 const { readIsolates } = require('./isolates.js');
 const { addon, why } = require('./native.js');
 const { snapshot } = require('./read.js');
@@ -19,13 +20,13 @@ async function inspectOnce() {
   const isolates = await readIsolates();
   const taken = snapshot();
   if (!addon) return withoutAddon(taken, isolates);
-  const native = JSON.parse(await addon.inspect(question(taken, isolates)));
-  const process = { ...taken.process, ...native.process };
+  const native = JSON.parse(await ask(question(taken, isolates)));
+  const process = withFigures(taken.process, native.process);
   return {
     ...taken,
     ...native,
     process,
-    gap: process.rss - taken.v8.heapPhysical,
+    gap: process.rss === null ? null : process.rss - taken.v8.heapPhysical,
     workers: isolates.workers,
     otherIsolates: isolates.others,
     notes: [
@@ -34,6 +35,21 @@ async function inspectOnce() {
       ...(isolates.workers ? [] : [CANNOT_ASK]),
     ],
   };
+}
+
+async function ask(v8) {
+  try {
+    return await addon.inspect(v8);
+  } catch (error) {
+    throw withOwnCode(error);
+  }
+}
+
+/** What a snapshot has of the process, with newer figures in their places. */
+function withFigures(process, newer) {
+  const { rss, peak } = { ...process, ...newer };
+  // Read before: RSS may have risen above it.
+  return { ...process, ...newer, peak: peak === null ? null : Math.max(peak, rss) };
 }
 
 const CANNOT_ASK = {

@@ -1,6 +1,7 @@
 'use strict';
 // The synchronous readings.
 
+const { loaded } = require('./errors.js');
 const isolate = require('./isolate.js');
 const { addon, allocator, why } = require('./native.js');
 const table = require('./table.js');
@@ -24,7 +25,7 @@ let readOptions;
 
 function settings(spec, given, caller) {
   if (given === undefined) return DEFAULTS;
-  readOptions ??= require('./options.js').readOptions;
+  readOptions ??= loaded(() => require('./options.js')).readOptions;
   return readOptions(spec, given, caller);
 }
 

@@ -21,12 +21,38 @@ async function use() {
   return { stats: heapgap.stats(), snapshot: heapgap.snapshot(), report: await heapgap.purge() };
 }
 
+/** What comes of the calls whose files are read when they are first needed: an error's code, or 'done'. */
+async function outcomes() {
+  const calls = {
+    allocator: () => heapgap.allocator(),
+    snapshot: () => heapgap.snapshot({ maxAgeMs: 5 }),
+    inspect: () => heapgap.inspect(),
+    diagnose: () => heapgap.diagnose(),
+    experiment: () => heapgap.diagnose({ experiment: true }),
+    watch: () => heapgap.watch().stop(),
+  };
+  const found = {};
+  for (const [name, call] of Object.entries(calls)) {
+    try {
+      await call();
+      found[name] = 'done';
+    } catch (error) {
+      found[name] = error.code;
+    }
+  }
+  return found;
+}
+
+async function useAll() {
+  return { ...(await use()), outcomes: await outcomes() };
+}
+
 async function main() {
-  if (process.argv[2] === 'used before') await use();
+  if (process.argv[2] === 'used before') await useAll();
   const taken = takeAll();
-  const without = await use();
+  const without = await useAll();
   for (const descriptor of taken) fs.closeSync(descriptor);
-  const after = await use();
+  const after = await useAll();
   process.stdout.write(JSON.stringify({ without, after, taken: taken.length }));
 }
 

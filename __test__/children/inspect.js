@@ -3,6 +3,7 @@
 
 const fs = require('node:fs');
 const { Worker } = require('node:worker_threads');
+const zlib = require('node:zlib');
 const heapgap = require('../..');
 
 const MIB = 1024 * 1024;
@@ -47,6 +48,22 @@ const HOLD = {
     const memory = new WebAssembly.Memory({ initial: 800 });
     new Uint8Array(memory.buffer).fill(1);
     held.push(memory);
+  },
+  /** 512 MiB that nobody writes to, and 300 times 256 KiB that V8 is not told of. */
+  async untouched() {
+    held.push(Buffer.allocUnsafeSlow(512 * MIB));
+    for (let index = 0; index < 300; index += 1) {
+      const stream = zlib.createDeflate({ memLevel: 9 });
+      await new Promise((resolve) => stream.write(Buffer.alloc(1), resolve));
+      held.push(stream);
+    }
+  },
+  resizable() {
+    const [own, shared] = [ArrayBuffer, SharedArrayBuffer].map(
+      (Type) => new Type(25 * MIB, { maxByteLength: 100 * MIB }),
+    );
+    for (const buffer of [own, shared]) new Uint8Array(buffer).fill(1);
+    held.push(own, shared);
   },
   async workers() {
     for (let started = 0; started < 3; started++) {

@@ -222,6 +222,14 @@ pub fn in_use(view: &View, figure: fn(&Sample) -> f64, now: f64) -> f64 {
     if view.window.series(figure).iter().any(reached) { now.min(last.value) } else { now }
 }
 
+/// Whether a figure has risen by as much as matters, and too few major collections were seen to say whether
+/// that is held or garbage.
+pub fn is_unjudged(view: &View, figure: fn(&Sample) -> f64) -> bool {
+    let minima = trend::minima(&view.window.series(figure));
+    let (Some(first), Some(last)) = (minima.first(), minima.last()) else { return false };
+    view.window.after_gc(figure).len() < LEAST_POINTS && last.value - first.value >= LEAST_RISE
+}
+
 /// Whether a major garbage collection has left as much as there is `now`, so that it is no garbage.
 pub fn has_survived(view: &View, figure: fn(&Sample) -> f64, now: f64) -> bool {
     view.window.after_gc(figure).iter().any(|point| point.value >= now * SAME_LEVEL)

@@ -8,7 +8,7 @@ use super::case::Part;
 use super::finding::{Code, Finding, Place, Severity, Unit};
 use super::growth;
 use super::rules::RULES;
-use super::trend::LEAST_POINTS;
+use super::trend::{LEAST_POINTS, LEAST_SECONDS};
 use super::view::{LEAST_WASTE, MOST_SHARE, View, known};
 use super::words::{self, MB};
 
@@ -139,12 +139,26 @@ fn explain_purge(view: &View, finding: &mut Finding) {
 /// How many parts a healthy process's summary names.
 const NAMED: usize = 3;
 
+/// What rises, and of which nobody can say yet whether it grows.
+fn unjudged(view: &View) -> Option<&'static str> {
+    let heap = growth::is_unjudged(view, growth::heap).then_some("V8's heap");
+    heap.or_else(|| growth::is_unjudged(view, growth::buffers).then_some("the memory of Buffers"))
+}
+
 fn healthy(view: &View) -> String {
-    let watched = view.window.len() >= 2 * LEAST_POINTS;
-    let growth = if watched {
+    let seconds = view.window.seconds();
+    let watched = view.window.len() >= 2 * LEAST_POINTS && seconds >= LEAST_SECONDS;
+    let growth = if let Some(unjudged) = watched.then(|| unjudged(view)).flatten() {
         format!(
-            "Nothing calls for action, and within {} nothing grew that matters.",
-            words::seconds(view.window.seconds())
+            "Nothing calls for action yet, but {unjudged} rose within {}, and V8 has not collected often enough to tell a leak from garbage: ask again after some minutes.",
+            words::seconds(seconds),
+        )
+    } else if watched {
+        format!("Nothing calls for action, and within {} nothing grew that matters.", words::seconds(seconds))
+    } else if view.window.len() > 0 {
+        format!(
+            "Nothing calls for action at its size; whether it grows cannot be said after {} of `watch()`: ask again after some minutes.",
+            words::seconds(seconds),
         )
     } else {
         "Nothing calls for action at its size; whether it grows cannot be said, because nobody watched: call `watch()` and ask again after some minutes.".to_owned()

@@ -41,6 +41,12 @@ pub fn percent(share: f64) -> String {
     format!("{:.0} %", share * 100.0)
 }
 
+/// A number with two figures that say something: a speed is never known better.
+pub fn about(number: f64) -> String {
+    let unit = 10_f64.powf((number.abs().max(1.0).log10().floor() - 1.0).max(0.0));
+    format!("{:.0}", (number / unit).round() * unit)
+}
+
 /// `1 worker`, `2 workers`.
 pub fn count(number: f64, one: &str) -> String {
     format!("{number:.0} {one}{}", if number == 1.0 { "" } else { "s" })
@@ -61,6 +67,7 @@ mod tests {
         assert_eq!(seconds(600.0), "10 min");
         assert_eq!(seconds(36_000.0), "10 h");
         assert_eq!(percent(0.756), "76 %");
+        assert_eq!([about(54_212.0), about(127.4), about(99.6), about(7.0)], ["54000", "130", "100", "7"]);
         assert_eq!(count(1.0, "worker"), "1 worker");
         assert_eq!(count(3.0, "worker"), "3 workers");
     }

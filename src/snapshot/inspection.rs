@@ -10,7 +10,7 @@ use super::ledger::{self, Held, Ledger, Resident, V8, Walked};
 use super::mappings::{self, Kind, Mapped};
 use crate::live::{self, allocator};
 use crate::sources::detail::{Arena, SizeClass};
-use crate::sources::glibc::heaps::{self, Heaps, Region};
+use crate::sources::glibc::heaps::{self, Heaps};
 use crate::sources::process::{self, Io};
 use crate::sources::threads::{self, Group};
 use crate::sources::{Absent, glibc, jemalloc, thp};
@@ -127,7 +127,7 @@ impl Inspection {
 
     /// By a walk, which tells what is resident; what it leaves out, by glibc's own account.
     fn read_glibc(&mut self, mapped: Option<&Mapped>) -> Option<Heaps> {
-        let walked = mapped.and_then(|mapped| self.found("arenas", heaps::read(&regions(mapped))));
+        let mut walked = mapped.and_then(|mapped| self.found("arenas", heaps::read(&mapped.allocator)));
         if let Some(heaps) = &walked {
             self.arenas = Some(heaps.arenas.clone());
             self.size_classes = Some(heaps.free_classes.clone());
@@ -141,6 +141,9 @@ impl Inspection {
             let rows = told.rows();
             self.arenas.get_or_insert_with(|| rows.clone()).iter_mut().zip(rows).for_each(complete);
             self.size_classes.get_or_insert_with(|| told.free_classes());
+            if let Some((heaps, arenas)) = walked.as_mut().zip(self.arenas.as_ref()) {
+                heaps.used_resident += in_use_unwalked(arenas);
+            }
         }
         walked
     }
@@ -168,22 +171,23 @@ impl Inspection {
     }
 }
 
-fn regions(mapped: &Mapped) -> Vec<Region> {
-    let region =
-        |&mappings::Region { start, end, resident, is_brk, .. }: &_| Region { start, end, resident, is_brk };
-    mapped.allocator.iter().map(region).collect()
-}
-
 /// What an arena that was given up lacks.
 fn complete((arena, told): (&mut Arena, Arena)) {
     arena.allocated = arena.allocated.or(told.allocated);
     arena.free = arena.free.or(told.free);
 }
 
+/// What is in use in arenas that were given up: it is in memory mostly, as far as anything there is.
+fn in_use_unwalked(arenas: &[Arena]) -> u64 {
+    let unwalked = arenas.iter().filter(|arena| arena.dirty.is_none());
+    unwalked.filter_map(|arena| Some(arena.allocated?.min(arena.resident?))).sum()
+}
+
 impl From<&Heaps> for Walked {
     fn from(heaps: &Heaps) -> Self {
-        let Heaps { used_resident, mmapped_resident, pinned, dirty, .. } = *heaps;
-        Self { live: used_resident + mmapped_resident, pinned, dirty }
+        let Heaps { used_resident, mmapped_resident, mmapped, pinned, dirty, complete, .. } = *heaps;
+        let untouched = mmapped.saturating_sub(mmapped_resident);
+        Self { live: used_resident + mmapped_resident, pinned, dirty, untouched, complete }
     }
 }
 
@@ -201,5 +205,25 @@ fn resident(mapped: &Mapped, zero_share: Option<f64>) -> Resident {
         other: rss(Kind::Other),
         huge,
         zero: (huge as f64 * zero_share.unwrap_or(0.0)) as u64,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_an_arena_that_was_given_up_only_what_is_free_is_not_told() {
+        let given_up = Arena { resident: Some(100), ..Arena::default() };
+        let mut arenas = [
+            Arena { allocated: Some(50), dirty: Some(10), ..given_up.clone() },
+            given_up.clone(),
+            given_up.clone(),
+            given_up.clone(),
+        ];
+        let told = [Some(1), Some(70), Some(130), None];
+        let rows = told.map(|allocated| Arena { allocated, ..Arena::default() });
+        arenas.iter_mut().zip(rows).for_each(complete);
+        assert_eq!(in_use_unwalked(&arenas), 70 + 100);
     }
 }

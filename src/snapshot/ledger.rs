@@ -212,6 +212,10 @@ pub struct Walked {
     pub live: u64,
     pub pinned: u64,
     pub dirty: u64,
+    /// Of blocks that are mappings of their own, what is not in memory: it is in none of the others.
+    pub untouched: u64,
+    /// Every arena was walked.
+    pub complete: bool,
 }
 
 impl From<&Stats> for Held {
@@ -388,6 +392,13 @@ impl Told {
         Self { buffers: v8.array_buffers.map(|own| own + workers), external }
     }
 
+    /// Without what nobody has written to yet, where more Buffers were told of than there is memory in use.
+    fn touched(&self, walked: &Walked) -> Self {
+        let touched =
+            |bytes: u64| if bytes > walked.live { bytes.saturating_sub(walked.untouched) } else { bytes };
+        Self { buffers: self.buffers.map(touched), external: self.external }
+    }
+
     /// Splits live memory into Buffers, other memory that V8 was told of, and the rest.
     fn split(&self, live: u64) -> [u64; 3] {
         let buffers = self.buffers.unwrap_or(0).min(live);
@@ -396,7 +407,7 @@ impl Told {
     }
 }
 
-const BUFFERS: &str = "process.memoryUsage().arrayBuffers; workers' external memory; WebAssembly's mappings";
+const BUFFERS: &str = "process.memoryUsage().arrayBuffers; workers' external memory; mappings of WebAssembly and of resizable ArrayBuffers";
 const EXTERNAL: &str = "v8.getHeapStatistics().external_memory beyond ArrayBuffers";
 
 fn live_parts(parts: &mut Parts, [buffers, external, native]: [u64; 3], told: &Told, source: &'static str) {
@@ -426,6 +437,7 @@ fn fit<const N: usize>(room: u64, claims: [u64; N]) -> ([u64; N], u64) {
 /// a GiB of addresses (rtree.h). It gives way before all others do.
 const SPARSE: u64 = 2 << 20;
 const METADATA: usize = 7;
+const BUFFERS_CLAIM: usize = 0;
 
 fn counted_parts(parts: &mut Parts, room: u64, told: &Told, counted: Counted) -> u64 {
     let [buffers, external, native] = told.split(counted.live);
@@ -440,6 +452,11 @@ fn counted_parts(parts: &mut Parts, room: u64, told: &Told, counted: Counted) ->
         known(counted.muzzy),
         known(counted.metadata),
     ];
+    if buffers > room {
+        // Nobody has written to all of them: what is not there is Buffers, before all else.
+        let excess = claims.iter().sum::<u64>() - room;
+        claims[BUFFERS_CLAIM] -= excess.min(buffers);
+    }
     let excess = claims.iter().sum::<u64>().saturating_sub(room);
     claims[METADATA] -= excess.min(SPARSE).min(claims[METADATA]);
     let ([buffers, external, native, caches, pinned, dirty, muzzy, metadata], left) = fit(room, claims);
@@ -467,13 +484,14 @@ const IN_TCACHE: &str =
     "inside `native`: glibc counts what its thread caches keep as in use, 230 kB a thread at most";
 
 fn walked_parts(parts: &mut Parts, room: u64, told: &Told, walked: Walked) -> u64 {
-    let [buffers, external, native] = told.split(walked.live);
+    let [buffers, external, native] = told.touched(&walked).split(walked.live);
     let claims = [buffers, external, native, walked.pinned, walked.dirty];
     let ([buffers, external, native, pinned, dirty], left) = fit(room, claims);
     live_parts(parts, [buffers, external, native], told, "chunks in use, minus what V8 was told of");
-    parts.pinned =
-        Part::new(pinned, Accuracy::Exact, "free room in pages that hold chunks in use (heap walk)");
-    parts.dirty = Part::new(dirty, Accuracy::Exact, "resident pages of free chunks (heap walk, pagemap)");
+    let is_whole = walked.complete && claims[3..] == [pinned, dirty];
+    let accuracy = if is_whole { Accuracy::Exact } else { Accuracy::Estimate };
+    parts.pinned = Part::new(pinned, accuracy, "free room in pages that hold chunks in use (heap walk)");
+    parts.dirty = Part::new(dirty, accuracy, "resident pages of free chunks (heap walk, pagemap)");
     parts.thread_caches = Part::unknown(IN_TCACHE);
     parts.muzzy = Part::unknown(NOT_OF_GLIBC);
     parts.metadata = Part::unknown(IN_CHUNKS);
@@ -621,12 +639,34 @@ mod tests {
 
     #[test]
     fn a_walked_heap_is_what_the_kernel_has() {
-        let walked = Held::Walked(Walked { live: 50, pinned: 20, dirty: 25 });
+        let walked = Walked { live: 50, pinned: 20, dirty: 25, untouched: 0, complete: true };
+        let of = |allocator: u64, walked: Walked| {
+            let resident = Resident { allocator, ..Resident::default() };
+            from_mappings(&resident, &V8::default(), &Held::Walked(walked)).parts
+        };
+        let parts = of(100, walked);
+        assert_eq!(parts.dirty.bytes, Some(25));
+        assert_eq!(parts.unattributed.bytes, Some(5));
+        assert_eq!(parts.thread_caches.bytes, None);
+        let accuracies = |parts: Parts| [parts.pinned.accuracy, parts.dirty.accuracy];
+        assert_eq!(accuracies(parts), [Some(Accuracy::Exact); 2]);
+        let estimates = [Some(Accuracy::Estimate); 2];
+        assert_eq!(accuracies(of(90, walked)), estimates, "made to fit");
+        assert_eq!(accuracies(of(100, Walked { complete: false, ..walked })), estimates, "of some arenas");
+    }
+
+    #[test]
+    fn buffers_that_nobody_wrote_to_do_not_hide_native_memory() {
+        let v8 = V8 { array_buffers: Some(1005), external: 1005, ..V8::default() };
         let resident = Resident { allocator: 100, ..Resident::default() };
-        let ledger = from_mappings(&resident, &V8::default(), &walked);
-        assert_eq!(ledger.parts.dirty.bytes, Some(25));
-        assert_eq!(ledger.parts.unattributed.bytes, Some(5));
-        assert_eq!(ledger.parts.thread_caches.bytes, None);
+        let buffers_and_native = |held: &Held| {
+            let Parts { buffers, native, .. } = from_mappings(&resident, &v8, held).parts;
+            (buffers.bytes, native.bytes)
+        };
+        let walked = Walked { live: 90, pinned: 10, dirty: 0, untouched: 1000, complete: true };
+        assert_eq!(buffers_and_native(&Held::Walked(walked)), (Some(5), Some(85)));
+        let counted = Counted { live: 1090, pinned: Some(10), ..Counted::default() };
+        assert_eq!(buffers_and_native(&Held::Counted(counted)), (Some(5), Some(85)));
     }
 
     #[test]
@@ -670,7 +710,9 @@ mod tests {
             [bytes(), bytes(), bytes()].prop_map(|[live, pinned, dirty]| Held::Walked(Walked {
                 live,
                 pinned,
-                dirty
+                dirty,
+                untouched: dirty,
+                complete: true,
             })),
             [bytes(), bytes()].prop_map(|[live, free]| Held::Free { live, free }),
             Just(Held::Unknown),

@@ -12,6 +12,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::sources::detail::Region;
 use crate::sources::pagemap::Pagemap;
 use crate::sources::process::page_size;
 use crate::sources::smaps::{self, Mapping};
@@ -24,7 +25,7 @@ use crate::sources::{Absent, Figure, mounts, objects, own_memory, thp};
 pub enum Kind {
     /// V8's heaps, of all isolates, and its code.
     V8,
-    /// WebAssembly memory, which is an ArrayBuffer as well.
+    /// WebAssembly memory, which is an ArrayBuffer as well, and ArrayBuffers that can grow.
     Wasm,
     /// `malloc`'s; also what addons map without it.
     Allocator,
@@ -66,21 +67,6 @@ pub struct Largest {
     pub name: String,
     pub size: u64,
     pub rss: u64,
-}
-
-/// Memory of the allocator: one mapping, or what is left of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Region {
-    /// Its first address.
-    pub start: u64,
-    /// The first address behind it.
-    pub end: u64,
-    /// Of it, resident.
-    pub resident: u64,
-    /// Of that, in transparent huge pages.
-    pub huge: u64,
-    /// What brk(2) moves the end of, `[heap]`.
-    pub is_brk: bool,
 }
 
 /// The address space by kind. Serialized it is `Inspection.mappings`.
@@ -237,7 +223,7 @@ fn classify(
 type Resident<'a> = &'a mut dyn FnMut(Range<u64>) -> Figure;
 
 fn verdicts(mappings: &[Mapping], clues: &Clues, resident: Resident) -> Vec<Verdict> {
-    let wasm = wasm(mappings);
+    let wasm: HashSet<usize> = wasm(mappings).union(&resizable(mappings)).copied().collect();
     let executed = mappings.iter().filter(|mapping| mapping.execute).map(file).collect();
     let verdict = |(index, mapping)| match kind_by_name(mapping, &executed, clues) {
         Some(kind) => Verdict::Whole(kind),
@@ -390,7 +376,6 @@ fn stack_end(mapping: &Mapping, below: Option<&Mapping>, clues: &Clues, resident
 /// keeps has so much closed memory behind it, but for its sandbox, which is larger still.
 fn wasm(mappings: &[Mapping]) -> HashSet<usize> {
     const GIB: u64 = 1 << 30;
-    let is_v8 = |mapping: &Mapping| is_anonymous(mapping) && mapping.dont_copy();
     let mut wasm = HashSet::new();
     for (index, guard) in mappings.iter().enumerate() {
         if !is_v8(guard) || !guard.is_closed() || !(4 * GIB..64 * GIB).contains(&guard.size()) {
@@ -407,6 +392,40 @@ fn wasm(mappings: &[Mapping]) -> HashSet<usize> {
         }
     }
     wasm
+}
+
+/// V8 takes the address space for all that an ArrayBuffer with `maxByteLength` can grow to, and opens what it
+/// has grown to: a closed mapping follows. V8's tables look the same, and are smaller; so do heaps inside of a
+/// cage for compressed pointers, which has 4 GiB in one piece. A buffer that has grown to its end cannot be told
+/// from a heap.
+fn resizable(mappings: &[Mapping]) -> HashSet<usize> {
+    const LARGEST_TABLE: u64 = 4 << 20;
+    const CAGE: u64 = 4 << 30;
+    let is_one = |open: &Mapping, closed: &Mapping| {
+        touch(open, closed)
+            && (open.read && open.write && !open.execute)
+            && closed.is_closed()
+            && open.rss > LARGEST_TABLE
+    };
+    let mut found = HashSet::new();
+    let mut first = 0;
+    for piece in mappings.chunk_by(touch) {
+        if piece.iter().map(Mapping::size).sum::<u64>() < CAGE {
+            let pairs = piece.windows(2).zip(first..).filter(|(pair, _)| is_one(&pair[0], &pair[1]));
+            found.extend(pairs.map(|(_, index)| index));
+        }
+        first += piece.len();
+    }
+    found
+}
+
+/// V8's, with nothing in between.
+fn touch(below: &Mapping, above: &Mapping) -> bool {
+    is_v8(below) && is_v8(above) && below.end == above.start
+}
+
+fn is_v8(mapping: &Mapping) -> bool {
+    is_anonymous(mapping) && mapping.dont_copy()
 }
 
 /// A mapping, or one of the two that were joined.
@@ -830,6 +849,21 @@ mod tests {
         assert_eq!(of("103-130 rw-p rd,wr,ac 27 [heap]"), (Kind::Code, Some(1)));
         assert_eq!(of("104-130 rw-p rd,wr,ac 1"), ALLOCATOR);
         assert_eq!(of("102-103 rwxp rd,wr,ex 1"), (Kind::Code, None), "node --use-largepages");
+    }
+
+    #[test]
+    fn an_array_buffer_that_can_grow_is_no_heap() {
+        let [v8, buffer] = [Kind::V8, Kind::Wasm].map(|kind| (kind, None));
+        let of = |open: &str, closed: &str| kinds(&format!("100-200 {open}\n{closed}"), &Clues::default())[0];
+        assert_eq!(of("rw-p dc 100", "200-300 ---p dc 0"), buffer);
+        assert_eq!(of("rw-p dc 4", "200-300 ---p dc 0"), v8, "one of V8's tables");
+        assert_eq!(of("rw-p dc 100", "201-300 ---p dc 0"), v8, "not next to it");
+        assert_eq!(of("rw-p dc 100", "200-300 rw-p dc 0"), v8);
+        assert_eq!(of("rw-p dc 100", "200-300 ---p wr 0"), v8, "a guard of someone else's");
+        assert_eq!(of("rwxp dc 100", "200-300 ---p dc 0"), v8, "code");
+        assert_eq!(of("rw-p dc 100", "200-4196 ---p dc 0"), v8, "a cage");
+        let two = "100-200 rw-p dc 9\n200-300 ---p dc 0\n300-400 rw-p dc 9\n400-500 ---p dc 0";
+        assert_eq!(kinds(two, &Clues::default()), [buffer, v8, buffer, v8]);
     }
 
     #[test]

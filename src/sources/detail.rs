@@ -46,3 +46,18 @@ pub struct SizeClass {
     pub bytes: u64,
     pub waste: Option<u64>,
 }
+
+/// Memory of the allocator: one private anonymous mapping, or what is left of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Region {
+    /// Its first address.
+    pub start: u64,
+    /// The first address behind it.
+    pub end: u64,
+    /// Of it, resident.
+    pub resident: u64,
+    /// Of that, in transparent huge pages.
+    pub huge: u64,
+    /// What brk(2) moves the end of, `[heap]`.
+    pub is_brk: bool,
+}

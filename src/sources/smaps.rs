@@ -84,6 +84,16 @@ impl Mapping {
         self.flags.is_some_and(|flags| flags.no_reserve)
     }
 
+    /// Cuts it off at `end`. Of its figures as much stays as fits.
+    fn end_at(&mut self, end: u64) {
+        self.end = end;
+        let size = self.size();
+        let Self { rss, pss, anonymous, lazy_free, huge, swap, .. } = self;
+        for figure in [rss, pss, anonymous, lazy_free, huge, swap] {
+            *figure = size.min(*figure);
+        }
+    }
+
     /// Nothing may be done there: a guard, or address space kept for later.
     pub fn is_closed(&self) -> bool {
         !self.read && !self.write && !self.execute
@@ -169,7 +179,8 @@ impl Parser {
     fn line(&mut self, line: &str) -> Option<()> {
         if !line.starts_with(|first: char| first.is_ascii_uppercase()) {
             let mapping = header(line)?;
-            let follows = self.mappings.last().is_none_or(|last| self.counted && last.end <= mapping.start);
+            let follows = self.mappings.last().is_none_or(|last| self.counted && last.end < mapping.end);
+            self.make_room(&mapping);
             self.mappings.push(mapping);
             self.counted = false;
             return follows.then_some(());
@@ -193,6 +204,18 @@ impl Parser {
         self.counted |= name == "Rss";
         // No more is resident than there is room; sums of such figures cannot overflow.
         (*figure <= mapping.size()).then_some(())
+    }
+
+    /// After each page of text the kernel goes on with the first mapping that ends behind the last one: the
+    /// same again, should it have grown meanwhile, or one that has taken a part of it. What it says later
+    /// counts.
+    fn make_room(&mut self, next: &Mapping) {
+        while self.mappings.last().is_some_and(|last| last.start >= next.start) {
+            self.mappings.pop();
+        }
+        if let Some(last) = self.mappings.last_mut().filter(|last| last.end > next.start) {
+            last.end_at(next.start);
+        }
     }
 
     fn end(self) -> Result<Vec<Mapping>, Absent> {
@@ -328,6 +351,25 @@ mod tests {
         }
         assert_eq!(mappings("1000-2000 rw-p 00000000 00:00 0 \nRss: 0 kB\n")[0].path, None);
         assert_eq!(mappings("1000-2000 rw-p 00000000 00:00 0\nRss: 0 kB\n")[0].path, None);
+    }
+
+    /// As Linux 6.18 did where threads' arenas grew.
+    #[test]
+    fn a_mapping_that_changes_while_it_is_listed_counts_once() {
+        let line = |range: &str, kib: u32| format!("{range} rw-p 00000000 00:00 0\nRss: {kib} kB\n");
+        let read = |lines: &[String]| -> Vec<(u64, u64, u64)> {
+            mappings(&lines.concat()).iter().map(|it| (it.start, it.end, it.rss >> 10)).collect()
+        };
+        let [low, high] = [line("1000-2000", 4), line("f000-10000", 4)];
+        let grown = read(&[low.clone(), line("3000-5000", 8), line("3000-9000", 24), high.clone()]);
+        assert_eq!(grown, [(0x1000, 0x2000, 4), (0x3000, 0x9000, 24), (0xf000, 0x10000, 4)]);
+        let joined = read(&[low.clone(), line("3000-4000", 4), line("5000-6000", 4), line("2000-7000", 20)]);
+        assert_eq!(joined, [(0x1000, 0x2000, 4), (0x2000, 0x7000, 20)]);
+        let shrunk = read(&[low, line("3000-9000", 20), line("5000-b000", 0), high]);
+        assert_eq!(
+            shrunk,
+            [(0x1000, 0x2000, 4), (0x3000, 0x5000, 8), (0x5000, 0xb000, 0), (0xf000, 0x10000, 4)]
+        );
     }
 
     #[test]

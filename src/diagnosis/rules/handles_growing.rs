@@ -1,5 +1,6 @@
 //! `handles-growing`: something is opened again and again, and never closed.
 
+use super::until_limit;
 use crate::diagnosis::finding::{Code, Finding, Place, Severity, Unit};
 use crate::diagnosis::growth::{self, SOON_SECONDS};
 use crate::diagnosis::trend::Trend;
@@ -37,12 +38,13 @@ fn growing(view: &View, what: &str, trend: &Trend) -> Finding {
     let is_soon = left.is_some_and(|left| left <= SOON_SECONDS.min(trend.seconds * 30.0));
     let types = types(view, trend.start + trend.rise);
     let summary = format!(
-        "The number of {what} grows by {} a minute: {:.0} to {:.0} within {}{}.",
-        (trend.slope * 60.0).round(),
+        "The number of {what} grows by {} a minute: {:.0} to {:.0} within {}{}{}.",
+        words::about(trend.slope * 60.0),
         trend.start.max(0.0),
         trend.start + trend.rise,
         words::seconds(trend.seconds),
         if types.is_empty() { String::new() } else { format!(" (now {})", words_of(&types)) },
+        until_limit(left.filter(|_| is_soon), "the limit of open descriptors"),
     );
     let severity = if is_soon { Severity::Critical } else { Severity::Warning };
     let place = if explains_growth(view, trend.rise) { Place::CauseOfGrowth } else { Place::Growth };
@@ -50,7 +52,13 @@ fn growing(view: &View, what: &str, trend: &Trend) -> Finding {
         format!("Theil–Sen slope over {} minima within {}", trend.points, words::seconds(trend.seconds));
     let finding = Finding::new(Code::HandlesGrowing, severity, None, summary)
         .at(place)
-        .shows(what, trend.start + trend.rise, Unit::Count, Some(trend.start.max(0.0)), "watch()")
+        .shows(
+            what,
+            (trend.start + trend.rise).round(),
+            Unit::Count,
+            Some(trend.start.max(0.0).round()),
+            "watch()",
+        )
         .shows(&format!("{what} growth"), trend.slope, Unit::CountPerSecond, Some(0.0), &source)
         .shows("Kendall's tau", trend.tau, Unit::Ratio, Some(crate::diagnosis::trend::MONOTONE), "watch()");
     advise(finding, &types)

@@ -96,7 +96,7 @@ fn mass(view: &View) -> Option<Finding> {
     if is_steady(view) && view.is_far_from_limits() {
         return None;
     }
-    let summary = format!("JavaScript objects are {}{}.", of_rss(view, bytes), workers(view));
+    let summary = format!("JavaScript objects are {}{}.", of_rss(view, bytes), workers(view, bytes));
     let finding = Finding::new(Code::JsHeap, Severity::Info, bytes, summary)
         .bytes(
             "heap in use",
@@ -137,8 +137,10 @@ fn kept(view: &View, used: f64, resident: f64) -> Option<Finding> {
     Some(finding)
 }
 
-fn workers(view: &View) -> String {
-    let Some(bytes) = known(&view.parts().v8_workers).filter(|bytes| *bytes >= 1.0 * MB) else {
+/// What of `heap` is theirs; in use, as `heap` is.
+fn workers(view: &View, heap: f64) -> String {
+    let theirs = view.heap_in_use().zip(view.own_heap_in_use()).map(|(all, own)| (all - own).min(heap));
+    let Some(bytes) = theirs.filter(|bytes| *bytes >= 1.0 * MB) else {
         return String::new();
     };
     let count = view.case.inspection.workers.len();
@@ -163,7 +165,7 @@ fn advise(view: &View, finding: Finding) -> Finding {
         None => finding,
     };
     let finding = finding
-        .act(format!("Take two heap snapshots some minutes apart ({SNAPSHOT}; each needs about as much memory as the heap again) and compare them by retained size."))
+        .act(format!("Take two heap snapshots some minutes apart ({SNAPSHOT}; each takes 5 to 30 times the heap in use while it is written) and compare them by retained size."))
         .act("Look for what only grows: a Map, an array or a cache without a bound, listeners added on each request and never removed, timers never cleared, and what their closures hold.")
         .act("To fail cleanly until it is found, bound the heap: `--max-old-space-size` as `npx heapgap doctor` computes it for the container.");
     if known(&view.parts().v8_workers).unwrap_or(0.0) < known(&view.parts().v8_heap).unwrap_or(0.0) {
@@ -188,6 +190,22 @@ mod tests {
         };
         assert!(finds(128.0, 256.0));
         assert!(!finds(127.0, 250.0) && !finds(128.0, 257.0));
+    }
+
+    #[test]
+    fn what_is_said_of_workers_is_a_part_of_what_is_said_of_all() {
+        let process = Process::on("glibc").heap(20.0).part("v8Workers", 400.0).rss_of(600.0);
+        let summary = |workers| {
+            let findings = process.clone().inspects("workers", workers).diagnose().findings;
+            findings.into_iter().find(|it| it.code == Code::JsHeap).map(|it| it.summary).unwrap_or_default()
+        };
+        let one = json!({ "heapUsed": 150.0 * MB });
+        let asked = summary(json!([one, one]));
+        assert!(asked.starts_with("JavaScript objects are 318 MB"), "{asked}");
+        assert!(asked.contains(", 300 MB of it the heaps of 2 worker threads."), "{asked}");
+        // Those that cannot be asked: all that is resident.
+        let silent = summary(json!(null));
+        assert!(silent.contains("418 MB") && silent.contains(", 400 MB of it"), "{silent}");
     }
 
     #[test]

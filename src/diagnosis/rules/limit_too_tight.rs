@@ -31,7 +31,7 @@ fn full(view: &View) -> Option<Finding> {
     }
     let severity = if used >= limit * FULL { Severity::Critical } else { Severity::Warning };
     let summary = format!(
-        "What is in use, {}, hardly fits under the container's limit of {} ({} of it cannot be reclaimed): no purge will make room.",
+        "What is in use, {}, hardly fits under the container's limit of {}, of which {} cannot be reclaimed: no purge will make room.",
         words::bytes(live),
         words::bytes(limit),
         words::bytes(used),

@@ -133,4 +133,5 @@ const RUN_ON_JEMALLOC: &str = "Run the service on jemalloc, which gives freed pa
 /// What makes jemalloc give freed pages back without being asked; docs/malloc-conf.md has why these.
 const DECAY_PAIRS: &str = "MALLOC_CONF=background_thread:true,dirty_decay_ms:5000";
 
-const SNAPSHOT: &str = "`v8.writeHeapSnapshot()`, or `GET /debug/memory/heap-snapshot`";
+const SNAPSHOT: &str =
+    "`v8.writeHeapSnapshot()`, or `GET /debug/memory/heap-snapshot` of a `route({ heapSnapshot: true })`";

@@ -14,23 +14,10 @@ use std::path::Path;
 
 use super::pages::Pages;
 use super::walk::{self, Heap, Memory, Scratch, Tally};
-use crate::sources::detail::{Arena, ClassKind, SizeClass};
+use crate::sources::detail::{Arena, ClassKind, Region, SizeClass};
 use crate::sources::pagemap::Pagemap;
 use crate::sources::process::page_size;
 use crate::sources::{Absent, own_memory};
-
-/// A private anonymous writable mapping, or several that touch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Region {
-    /// Its first address.
-    pub start: u64,
-    /// The address behind it.
-    pub end: u64,
-    /// How many of its bytes are in memory.
-    pub resident: u64,
-    /// `[heap]`: what `brk` grows.
-    pub is_brk: bool,
-}
 
 /// What glibc's memory consists of, in bytes. `used_resident`, `dirty`, `pinned`, `mmapped_resident`,
 /// `other_resident` and `unwalked_resident` add up to what was resident in all regions.
@@ -49,8 +36,10 @@ pub struct Heaps {
     /// Of `pinned`: at the top of threads' arenas. glibc gives it back by itself when that grows beyond
     /// `M_TRIM_THRESHOLD`, and never by `malloc_trim`.
     pub top_resident: u64,
-    /// Blocks that are mappings of their own.
+    /// Blocks that are mappings of their own, of which something is in memory.
     pub mmapped_resident: u64,
+    /// The same with what of them is not in memory.
+    pub mmapped: u64,
     /// In the regions, and not glibc's as far as can be told.
     pub other_resident: u64,
     /// Arenas that could not be walked.
@@ -270,6 +259,7 @@ fn scan(
     }
     let pages = Pages::read(memory, region.clone())?;
     let (mut mmapped, mut other) = (0, 0);
+    let mut mmapped_size = 0;
     let (mut at, mut only_mmapped) = (region.start, true);
     while at < region.end {
         let mut next = (at + pages.page_size()).min(region.end);
@@ -285,6 +275,7 @@ fn scan(
             {
                 next = at + size;
                 mmapped += pages.resident(at..next);
+                mmapped_size += size;
             } else if let Some((part, end)) = part(memory, at..region.end, words, found)? {
                 next = end;
                 found.parts = std::mem::take(&mut found.parts).merge(part);
@@ -301,6 +292,7 @@ fn scan(
         other = other.min(resident - mmapped);
     }
     heaps.mmapped_resident += mmapped;
+    heaps.mmapped += mmapped_size;
     heaps.other_resident += other;
     Ok(at)
 }

@@ -19,7 +19,7 @@ fn regions() -> Vec<Region> {
             is_wanted = words[1] == "rw-p" && words[4] == "0" && (name.is_empty() || name == "[heap]");
             if is_wanted {
                 let [start, end] = [start, end].map(|hex| u64::from_str_radix(hex, 16).unwrap_or(0));
-                regions.push(Region { start, end, resident: 0, is_brk: name == "[heap]" });
+                regions.push(Region { start, end, resident: 0, huge: 0, is_brk: name == "[heap]" });
             }
         } else if is_wanted
             && words[0] == "Rss:"
@@ -308,7 +308,7 @@ impl Image {
     /// Takes it for one region.
     fn find(&self, resident: u64) -> Heaps {
         let end = START + self.0.len() as u64;
-        let found = find(self, &[Region { start: START, end, resident, is_brk: false }], false);
+        let found = find(self, &[Region { start: START, end, resident, huge: 0, is_brk: false }], false);
         assert!(found.is_ok());
         found.unwrap_or_default()
     }
@@ -325,6 +325,7 @@ fn blocks_that_are_mappings_of_their_own() {
     image.set(7 * page, &[1, (3 * page - walk::HEADER) | walk::IS_MMAPPED]);
     let heaps = image.find(10 * page);
     assert_eq!((heaps.mmapped_resident, heaps.other_resident), (8 * page, 2 * page));
+    assert_eq!(heaps.mmapped, 8 * page);
     assert!(!heaps.complete, "there is no main heap");
     // Where the kernel counts less, the rest is its zero page.
     assert_eq!(image.find(page).mmapped_resident, page);
