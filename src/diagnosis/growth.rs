@@ -185,22 +185,25 @@ pub fn is_steady(view: &View, figure: fn(&Sample) -> f64) -> bool {
     if window.seconds() < STEADY_SECONDS || window.len() < STEADY_SAMPLES {
         return false;
     }
-    let after_gc = window.after_gc(figure);
-    let points =
-        if after_gc.len() >= LEAST_POINTS { after_gc } else { trend::minima(&window.series(figure)) };
-    let (first, second) = points.split_at(points.len() / 2);
     let is_no_more = |now: f64, before: f64| now <= before * STEADY_RATIO + STEADY_SLACK;
-    let by_level = !first.is_empty() && is_no_more(middle(second), middle(first));
-    by_level || lately_left(view, figure).is_some_and(|(left, least)| is_no_more(left, least))
+    let after_gc = window.after_gc(figure);
+    let is_enough = after_gc.len() >= LEAST_POINTS;
+    if let (false, Some((left, least))) = (is_enough, lately_left(view, figure)) {
+        return is_no_more(left, least);
+    }
+    let points = if is_enough { after_gc } else { trend::minima(&window.series(figure)) };
+    let (first, second) = points.split_at(points.len() / 2);
+    !first.is_empty() && is_no_more(middle(second), middle(first))
 }
 
-/// What the last collection of the later half has left, and the least that there was in the first half: between
-/// few collections garbage hides that nothing grows.
+/// What the last collection of the later half has left, and the least that there was in the first: where
+/// there are few collections, garbage hides growth, and that there is none.
 fn lately_left(view: &View, figure: fn(&Sample) -> f64) -> Option<(f64, f64)> {
-    let half = view.window.seconds() / 2.0;
-    let left = view.window.after_gc(figure).last().copied().filter(|point| point.at >= half)?;
-    let first = view.window.series(figure).into_iter().filter(|point| point.at < half);
-    Some((left.value, first.map(|point| point.value).fold(f64::INFINITY, f64::min)))
+    let seconds = view.window.seconds();
+    let left = view.window.after_gc(figure).last().copied().filter(|point| point.at >= seconds / 2.0)?;
+    let before = view.window.series(figure).into_iter().filter(|point| point.at < seconds / 2.0);
+    let least = before.map(|point| point.value).fold(f64::INFINITY, f64::min);
+    least.is_finite().then_some((left.value, least))
 }
 
 fn middle(points: &[Point]) -> f64 {

@@ -317,6 +317,18 @@ mod tests {
     }
 
     #[test]
+    fn garbage_does_not_hide_what_a_late_collection_shows() {
+        // As a leak of 4 MB a second on top of 130 MB was seen: collected once, late.
+        let level = |at: f64| if at < 0.8 { (130.0 + 300.0 * (at * 4.0).min(1.0)) * MB } else { 208.0 * MB };
+        let mut samples = window(36, 18.0, None, &[(Column::HeapUsed, &level)]);
+        for row in samples.chunks_mut(WIDTH).skip(29).take(1) {
+            row[Column::AfterGc as usize] = 1.0;
+        }
+        let process = Process::on("glibc").part("v8Heap", 300.0).heap_used(250.0);
+        assert_eq!(process.verdict_with(&samples), Code::JsHeap);
+    }
+
+    #[test]
     fn nobody_is_woken_for_what_two_collections_left() {
         let severity = |gc| {
             let samples = window(60, 60.0, Some(gc), &[(Column::HeapUsed, &|at| (20.0 + 180.0 * at) * MB)]);
