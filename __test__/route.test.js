@@ -39,6 +39,7 @@ const DIAGNOSIS = {
   verdict: 'retention',
   summary: 'Freed memory stays resident.',
   findings: [{ code: 'retention', bytes: 115 * MB }],
+  window: { samples: 60, durationMs: 59_000 },
 };
 const NEVER = { snapshot: 0, purge: 0, inspect: 0, diagnose: 0 };
 
@@ -50,7 +51,7 @@ function fakes(overrides) {
     snapshot: () => SNAPSHOT,
     purge: async () => REPORT,
     inspect: async () => INSPECTION,
-    diagnose: async () => ({ ...DIAGNOSIS, ledger: 'of the diagnosis', window: {} }),
+    diagnose: async () => ({ ...DIAGNOSIS, ledger: 'of the diagnosis', window: DIAGNOSIS.window }),
     ...overrides,
   };
   const counted = Object.fromEntries(
@@ -905,7 +906,7 @@ describe('purge', () => {
 describe('figures', () => {
   const NAMES = ['rss', 'heapTotal', 'heapUsed', 'external', 'arrayBuffers'];
 
-  it('are the five of process.memoryUsage() in bytes, then the snapshot', async (t) => {
+  it('are the five of process.memoryUsage() in bytes, the diagnosis, then the snapshot', async (t) => {
     const port = await serve(t, fakes().route());
     for (const target of ['/debug/memory', '/debug/memory?unit=B', '/debug/memory?a=b&unit=B']) {
       const answer = await ask(port, { path: target });
@@ -916,7 +917,7 @@ describe('figures', () => {
         external: 1234,
         arrayBuffers: null,
       };
-      const expected = { ...five, ...SNAPSHOT, ...DIAGNOSIS };
+      const expected = { ...five, ...DIAGNOSIS, ...SNAPSHOT };
       assert.equal(answer.text, `${JSON.stringify(expected, null, 2)}\n`);
       assert.deepEqual(Object.keys(answer.json).slice(0, 5), NAMES);
       hasCommonHeaders(answer);
@@ -932,8 +933,8 @@ describe('figures', () => {
       heapUsed: '280.50 MB',
       external: '0.00 MB',
       arrayBuffers: null,
-      ...SNAPSHOT,
       ...DIAGNOSIS,
+      ...SNAPSHOT,
     };
     assert.deepEqual(json, expected);
   });

@@ -73,7 +73,13 @@ function shareDiagnosis({ diagnose, now }) {
   function start() {
     restsUntil = Number.POSITIVE_INFINITY;
     return attempt(diagnose)
-      .then((found) => ({ ...found, notes: [] }))
+      .then(({ verdict, summary, findings, window }) => ({
+        verdict,
+        summary,
+        findings,
+        window,
+        notes: [],
+      }))
       .catch(failed)
       .finally(() => {
         restsUntil = now() + DIAGNOSIS_REST_MS;
