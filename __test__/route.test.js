@@ -993,10 +993,10 @@ describe('figures', () => {
 });
 
 describe('what the diagnosis says', () => {
-  it("is verdict, summary and findings; the ledger is the snapshot's own", async (t) => {
+  it("is verdict, summary, findings and their window; the ledger is the snapshot's own", async (t) => {
     const { json } = await ask(await serve(t, fakes().route()));
-    const { verdict, summary, findings, ledger } = json;
-    assert.deepEqual({ verdict, summary, findings }, DIAGNOSIS);
+    const { verdict, summary, findings, window, ledger } = json;
+    assert.deepEqual({ verdict, summary, findings, window }, DIAGNOSIS);
     assert.deepEqual(ledger, SNAPSHOT.ledger);
   });
 
