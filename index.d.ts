@@ -873,7 +873,8 @@ export function doctor(options?: DoctorOptions): Promise<DoctorReport>;
  * A snapshot, and all that takes too long for a synchronous call: the ledger from the kernel's own count of
  * every mapping, arenas, size classes, threads. The work is done off the JavaScript thread.
  *
- * Rejects with `ERR_HEAPGAP_THREAD` where no thread can be started.
+ * Rejects with `ERR_HEAPGAP_THREAD` where no thread can be started, and, when first called where no descriptor is left
+ * to load it with, with `ERR_HEAPGAP_COULD_NOT_LOOK`.
  */
 export function inspect(): Promise<Inspection>;
 
@@ -883,7 +884,7 @@ export function inspect(): Promise<Inspection>;
  * many sockets or timers make counting them slow, they are left out. Keeps no process alive. In a worker
  * thread, the heap is that thread's.
  *
- * @throws {TypeError | RangeError} as `stats()`.
+ * @throws {TypeError | RangeError} as `stats()`; an `Error` with `ERR_HEAPGAP_COULD_NOT_LOOK` as `inspect()`.
  */
 export function watch(options?: WatchOptions): Watch;
 
