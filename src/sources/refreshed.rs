@@ -112,7 +112,9 @@ impl<T: Copy> Refreshed<T> {
         }
         let asked = Instant::now();
         let cost = lock(&self.cost);
-        match *lock(&self.last) {
+        // Copied first: within the match the lock would be held on to, which a refresh takes.
+        let meanwhile = *lock(&self.last);
+        match meanwhile {
             Some(meanwhile) if meanwhile.at >= asked => meanwhile,
             _ => self.refresh_holding(cost, read),
         }
@@ -273,6 +275,16 @@ mod tests {
             assert_eq!((sample.value, sample.overdue), (1, true));
             drop(go);
         });
+    }
+
+    #[test]
+    fn a_refresh_that_ended_before_it_was_asked_for_is_made_again() {
+        static SOURCE: Refreshed<u32> = Refreshed::new();
+        let last = SOURCE.refresh(|| 1);
+        let (answer, answered) = mpsc::channel();
+        // In a thread of its own: one that waits for itself would hang the tests.
+        thread::spawn(move || answer.send(SOURCE.join(last, || 2).value));
+        assert_eq!(answered.recv_timeout(Duration::from_secs(10)), Ok(2));
     }
 
     #[test]
