@@ -41,12 +41,13 @@ function round(list, isJemalloc) {
   const stats = micros(() => heapgap.stats());
   const statsAged = micros(() => heapgap.stats({ maxAgeMs: 100 }));
   const preads = floors.barePreads(list, CALLS);
+  const descriptors = floors.bareStat('/proc/self/fd', CALLS);
   const isolate = micros(v8Calls);
   return {
     mallctl,
     stats,
     statsAged,
-    floor: allocator + preads + isolate,
+    floor: allocator + preads + descriptors + isolate,
     snapshot: micros(() => heapgap.snapshot()),
     snapshotAged: micros(() => heapgap.snapshot({ maxAgeMs: 100 })),
     memoryUsage: micros(() => process.memoryUsage()),

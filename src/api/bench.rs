@@ -39,6 +39,14 @@ pub fn bare_preads(files: Vec<String>, iterations: u32) -> f64 {
     })
 }
 
+/// A stat of `path`: where a snapshot has the number of descriptors from.
+#[napi(catch_unwind)]
+pub fn bare_stat(path: String, iterations: u32) -> f64 {
+    micros(iterations, || {
+        let _ = black_box(std::fs::metadata(&path));
+    })
+}
+
 /// RSS from /proc/self/statm, which stays open.
 #[napi(catch_unwind)]
 pub fn rss() -> f64 {
