@@ -3,6 +3,7 @@
 
 const { withOwnCode } = require('./errors.js');
 const { readOptions } = require('./options.js');
+const { shared } = require('./promises.js');
 const { NAMES, isWatch, longestWatch, rowsOf } = require('./watch.js');
 
 const OPTIONS = {
@@ -17,17 +18,6 @@ const OPTIONS = {
     expected: 'what watch() answered',
   },
 };
-
-/** Concurrent calls share one run. */
-function shared(run) {
-  let running = null;
-  return () => {
-    running ??= run().finally(() => {
-      running = null;
-    });
-    return running;
-  };
-}
 
 function withoutAddon(why) {
   return {

@@ -37,19 +37,21 @@ const sum = (...figures) =>
 
 const minus = (a, b) => (typeof a === 'number' && typeof b === 'number' ? a - b : null);
 
-function stepOf(step, { process: memory, v8: heap, allocator }, durationMs) {
+const bytesOf = ({ ledger }, part) => ledger.parts[part].bytes;
+
+function stepOf(step, inspection, durationMs) {
+  const { process: memory, v8: heap, allocator } = inspection;
   return {
     step,
     rss: memory.rss,
     heapUsed: heap.heapUsed,
     arrayBuffers: heap.arrayBuffers,
     allocated: allocator.allocated,
-    pinned: allocator.pinned,
+    // glibc does not count it, and a walk of its heaps does.
+    pinned: allocator.pinned ?? bytesOf(inspection, 'pinned'),
     durationMs,
   };
 }
-
-const bytesOf = ({ ledger }, part) => ledger.parts[part].bytes;
 
 /** Not less than nothing: where the process grew meanwhile, that hides what was freed. */
 function garbageOf(before, after) {

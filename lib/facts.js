@@ -33,7 +33,6 @@ function lastingFacts(live) {
 function facts(live) {
   return {
     ...lastingFacts(live),
-    uptimeMs: process.uptime() * 1000,
     cpus: container().cpus,
     fdLimit: fdLimit(),
   };

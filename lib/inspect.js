@@ -4,17 +4,11 @@
 const { withOwnCode } = require('./errors.js');
 const { readIsolates } = require('./isolates.js');
 const { addon, why } = require('./native.js');
+const { shared } = require('./promises.js');
 const { snapshot } = require('./read.js');
 
-let running = null;
-
 /** Concurrent calls share one run: it reads every mapping of the process. */
-function inspect() {
-  running ??= inspectOnce().finally(() => {
-    running = null;
-  });
-  return running;
-}
+const inspect = shared(inspectOnce);
 
 async function inspectOnce() {
   const isolates = await readIsolates();

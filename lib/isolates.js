@@ -33,9 +33,11 @@ const PATIENCE_MS = 250;
 
 /** One worker's figures; `null` where it does not answer. */
 async function read(worker) {
+  // Loaded when first asked: requiring heapgap must not slow down a service's start.
+  const { withPatience } = require('./promises.js');
   // The id is gone once the worker has ended.
   const { threadId } = worker;
-  const heap = await withPatience(worker.getHeapStatistics());
+  const heap = await withPatience(worker.getHeapStatistics(), PATIENCE_MS, null);
   if (heap === null) return null;
   return {
     threadId,
@@ -46,26 +48,12 @@ async function read(worker) {
   };
 }
 
-/** What `promise` resolves to; `null` where it fails or takes too long. */
-function withPatience(promise) {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, PATIENCE_MS, null);
-    promise
-      .catch(() => null)
-      .then((value) => {
-        clearTimeout(timer);
-        resolve(value);
-      });
-  });
-}
-
 /**
  * The workers that answered, or `null` where this Node.js cannot ask, and how many isolates there are
  * beside this thread's.
  */
 async function readIsolates() {
   const running = runningWorkers();
-  // Loaded when first asked: requiring heapgap must not slow down a service's start.
   const { isMainThread, Worker } = require('node:worker_threads');
   // From inside a worker thread, the main thread's isolate is another one that cannot be asked.
   const others = running.length + (isMainThread ? 0 : 1);

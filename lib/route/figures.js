@@ -2,6 +2,7 @@
 // The figures that GET answers, and what the diagnosis says of them.
 
 const { invalidArg } = require('../errors.js');
+const { withPatience } = require('../promises.js');
 const { attempt, debug } = require('./attempt.js');
 const { Refusal } = require('./refusal.js');
 
@@ -53,18 +54,6 @@ function failed(error) {
   return withoutDiagnosis(own ? error.message : 'the diagnosis failed');
 }
 
-/** What `promise` resolves to, or `LATE`. */
-function withPatience(promise) {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, PATIENCE_MS, LATE);
-    timer.unref();
-    promise.then((value) => {
-      clearTimeout(timer);
-      resolve(value);
-    });
-  });
-}
-
 /** One diagnosis for all who ask meanwhile and for some seconds after it. Never rejects. */
 function shareDiagnosis({ diagnose, now }) {
   let latest;
@@ -88,7 +77,7 @@ function shareDiagnosis({ diagnose, now }) {
 
   return () => {
     if (now() >= restsUntil) latest = start();
-    return withPatience(latest);
+    return withPatience(latest, PATIENCE_MS, LATE);
   };
 }
 

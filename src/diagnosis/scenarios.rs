@@ -452,7 +452,7 @@ prop_compose! {
         cgroup in object(&["limit", "usage", "reclaimable", "unreclaimable"]),
         decay in prop::option::of(object(&["dirtyMs", "muzzyMs"])),
         arenas in prop::collection::vec(object(&["dirty", "muzzy", "pinned", "resident", "allocated", "free"]), 0..20),
-        facts in object(&["uptimeMs", "cpus", "machineMemory", "fdLimit"]),
+        facts in object(&["cpus", "machineMemory", "fdLimit"]),
         io in prop::option::of(object(&["read", "written"])),
         experiment in prop::option::of(object(&["garbage", "predicted", "released", "pinned", "live"])),
     ) -> serde_json::Value {

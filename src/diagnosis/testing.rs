@@ -40,7 +40,7 @@ impl Process {
                 "hugePages": { "mode": "madvise", "bytes": 0.0, "zeroShare": null },
                 "io": { "read": 9.0 * MB, "written": 0.0 },
             },
-            "facts": { "expected": null, "uptimeMs": 3.6e6, "cpus": 2.0, "machineMemory": 16384.0 * MB, "fdLimit": 1048576.0 },
+            "facts": { "expected": null, "cpus": 2.0, "machineMemory": 16384.0 * MB, "fdLimit": 1048576.0 },
             "experiment": null,
         });
         let process = IDLE.iter().fold(Self { case }, |process, (part, mb)| process.part(part, *mb));

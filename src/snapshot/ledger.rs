@@ -355,16 +355,32 @@ fn heaps(resident: u64, v8: &V8) -> (Part, Part) {
         let workers = told.min(resident - own);
         (workers, Part::new(workers, Accuracy::Estimate, "total_physical_size of each worker's isolate"))
     };
-    part.of =
-        v8.workers.iter().map(|worker| Share { name: worker.name.clone(), bytes: worker.heap }).collect();
+    let share = |worker: &Worker| Share { name: worker.name.clone(), bytes: worker.heap };
+    part.of = shares(workers, v8.workers.iter().map(share).collect());
     let heap = resident - workers;
     let source = if workers == 0 { ALL } else { MINUS };
     let accuracy = if workers == 0 { Accuracy::Exact } else { Accuracy::Estimate };
     let mut own = Part::new(heap, accuracy, source);
-    let in_spaces: u64 = v8.spaces.iter().map(|space| space.bytes).sum();
-    own.of = v8.spaces.clone();
-    own.of.push(Share { name: "kept by V8 for later".to_owned(), bytes: heap.saturating_sub(in_spaces) });
+    own.of = shares(heap, v8.spaces.clone());
+    let in_spaces: u64 = own.of.iter().map(|space| space.bytes).sum();
+    own.of.push(Share { name: "kept by V8 for later".to_owned(), bytes: heap - in_spaces });
     (own, part)
+}
+
+/// V8's own figures of a part count pages that the kernel has taken back: together they are no more than `bytes`.
+fn shares(bytes: u64, mut told: Vec<Share>) -> Vec<Share> {
+    let total: u128 = told.iter().map(|share| u128::from(share.bytes)).sum();
+    if total > u128::from(bytes) {
+        for share in &mut told {
+            share.bytes = fraction(share.bytes, bytes, total);
+        }
+    }
+    told
+}
+
+/// `part` of `total`, of `whole` instead. Never more than the part, where `whole` is no more than `total`.
+fn fraction(part: u64, whole: u64, total: u128) -> u64 {
+    u64::try_from(u128::from(part) * u128::from(whole) / total).unwrap_or(part)
 }
 
 /// Splits the allocator's room; answers what is left of it.
@@ -425,12 +441,8 @@ fn fit<const N: usize>(room: u64, claims: [u64; N]) -> ([u64; N], u64) {
     if total <= u128::from(room) {
         return (claims, room - claims.iter().sum::<u64>());
     }
-    let share = |claim: u64| {
-        // Never more than the claim, so it fits.
-        u64::try_from(u128::from(claim) * u128::from(room) / total).unwrap_or(claim)
-    };
     // What rounding takes is a few bytes: they become `unattributed`.
-    (claims.map(share), 0)
+    (claims.map(|claim| fraction(claim, room, total)), 0)
 }
 
 /// Of jemalloc's metadata, what hardly any page is touched of: a leaf of its radix tree, which has 2 MiB for
@@ -626,6 +638,20 @@ mod tests {
         assert_eq!(ledger.parts.v8_workers.bytes, Some(40));
         assert_eq!(ledger.parts.v8_heap.bytes, Some(60), "with pages that V8 keeps");
         assert_eq!(ledger.parts.buffers.bytes, Some(35));
+    }
+
+    #[test]
+    fn what_v8_overstates_is_not_more_than_its_part() {
+        let space = |bytes| Share { name: "space".to_owned(), bytes };
+        let worker = Worker { name: "worker 1".to_owned(), heap: 60, external: 0 };
+        let spaces = vec![space(30), space(50)];
+        let v8 = V8 { heap: 80, spaces, workers: vec![worker], other_isolates: 1, ..V8::default() };
+        let resident = Resident { v8: 100, ..Resident::default() };
+        let Parts { v8_heap, v8_workers, .. } = from_mappings(&resident, &v8, &Held::Unknown).parts;
+        for part in [v8_heap, v8_workers] {
+            let sum: u64 = part.of.iter().map(|share| share.bytes).sum();
+            assert!(part.bytes.is_some_and(|bytes| sum <= bytes), "{part:?}");
+        }
     }
 
     #[test]
