@@ -433,7 +433,7 @@ export interface WatchOptions {
   /** Between two samples, in milliseconds; 10 at the least. Default 1000. */
   intervalMs?: number | undefined;
   /**
-   * How many samples are kept, 2 to 100000; older ones are dropped. Default 600. Each takes 192 bytes.
+   * How many samples are kept, 2 to 5000; older ones are dropped. Default 600. Each takes 192 bytes.
    */
   capacity?: number | undefined;
 }

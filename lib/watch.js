@@ -7,7 +7,8 @@ const { readOptions } = require('./options.js');
 
 /** setInterval holds no more. */
 const MAX_INTERVAL_MS = 2 ** 31 - 1;
-const MAX_CAPACITY = 100_000;
+/** diagnose() copies them on the JavaScript thread: more would hold it for more than a millisecond. */
+const MAX_CAPACITY = 5000;
 
 const OPTIONS = {
   intervalMs: {
