@@ -153,6 +153,10 @@ impl Inspection {
         let Some(mapped) = mapped else { return };
         self.huge_pages.bytes = Some(mapped.kinds.iter().map(|kind| kind.huge_pages).sum());
         self.huge_pages.zero_share = mappings::zero_share(root, &mapped.allocator);
+        if self.huge_pages.zero_share.is_none() && mapped.of(Kind::Allocator).huge_pages > 0 {
+            let refused = "no page of the allocator's huge pages could be read";
+            self.found::<()>("hugePages.zeroShare", Err(Absent::Because(refused)));
+        }
     }
 
     /// From the mappings; where they cannot be read, from counters.
