@@ -13,7 +13,7 @@ const EVERY = ['glibc', 'jemalloc 5.3.0', 'jemalloc 5.3.1', 'mimalloc', 'tcmallo
 const MIB = 2 ** 20;
 const INTERVAL_MS = 50;
 /** No program waits longer than this for anything. */
-const DEADLINE_MS = 10_000;
+const DEADLINE_MS = 30_000;
 
 /** The name that support/allocators.js has for the allocator that is live. */
 function liveAllocator() {
