@@ -4,6 +4,7 @@
  * Bytes are numbers. A figure that cannot be had is `null`, never 0, and `notes` says why.
  */
 
+import type { EventEmitter } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 /** The allocators that heapgap tells apart. */
@@ -257,6 +258,8 @@ export interface Snapshot {
   gap: number | null;
   /** RSS by parts, as far as a synchronous call can tell; `inspect()` tells more. */
   ledger: Ledger;
+  /** What the governor sees and has done; `null` where `govern()` was never called in this process. */
+  governor: GovernorFigures | null;
   notes: readonly Note[];
 }
 
@@ -453,6 +456,190 @@ export interface Watch {
   stop(): void;
   /** The same, for `using`. */
   [Symbol.dispose](): void;
+}
+
+export interface GovernOptions {
+  /**
+   * What the process may hold, in bytes of RSS. It counts beside the limit of the memory cgroup: the fuller
+   * of the two governs. Default: the cgroup's limit alone (its `memory.high` where that is lower), or the
+   * machine's memory where there is none.
+   */
+  limit?: number | undefined;
+  /**
+   * From this share of the limit on there is pressure: decay is tightened and freed pages are purged.
+   * Default 0.8.
+   */
+  pressureMark?: number | undefined;
+  /** Below this share pressure ends, and the decay settings are restored. Default 0.7. */
+  calmMark?: number | undefined;
+  /**
+   * Where this much of the limit is still used after a purge, what is left is live: the level is `limit`,
+   * and `shed()` turns requests away. Default 0.9.
+   */
+  limitMark?: number | undefined;
+  /**
+   * Freed pages are purged when they exceed this share of the limit, pressure or not. Default 0.2.
+   * Only where the allocator counts them: jemalloc and tcmalloc.
+   */
+  dirtyMark?: number | undefined;
+  /**
+   * Without pressure, too, freed pages are purged so often, in milliseconds: a service that is never idle
+   * would keep them for ever. On glibc it waits for an idle moment, for as long again. 0: never. Default 60,000.
+   */
+  purgeEveryMs?: number | undefined;
+  /** The shortest time between two looks, near the limit, in milliseconds. Default 5. */
+  minIntervalMs?: number | undefined;
+  /** The longest, far from the limit. Default 1000. */
+  maxIntervalMs?: number | undefined;
+  /**
+   * Asks V8 for a collection under pressure that a purge does not end: Buffers that nothing refers to are
+   * freed by V8's garbage collector only, which does not know the limit. A collection holds the event loop
+   * for as long as it takes; they are made less often the less they free. Default false.
+   */
+  gc?: boolean | undefined;
+}
+
+/**
+ * `calm`: below the pressure mark. `pressure`: above it, until below the calm mark. `limit`: above the limit
+ * mark although purged.
+ */
+export type GovernorLevel = 'calm' | 'pressure' | 'limit';
+
+/** What the governor sees, as of its last look, and has done since the process started. */
+export interface GovernorFigures {
+  /** Whether one runs now. Where none does, the figures are those of the last. */
+  running: boolean;
+  level: GovernorLevel;
+  /** The limit that governs, in bytes. */
+  limit: number | null;
+  /**
+   * What counts against the limit. In a cgroup, all that is charged to it without what the kernel would
+   * drop before it kills (page cache, reclaimable slab); for the option `limit`, RSS; for the machine,
+   * `MemTotal − MemAvailable`.
+   */
+  usage: number | null;
+  /** Where the limit comes from. */
+  limitSource: 'cgroup' | 'option' | 'machine' | null;
+  /** Freed pages of this process that a purge returns, in bytes; `null` where the allocator does not count them. */
+  dirty: number | null;
+  /** Whether jemalloc's decay times are the governor's, not the process's own. */
+  tightened: boolean;
+  /** How often it has purged. */
+  purges: number;
+  /** By how much RSS fell in these, in bytes. */
+  released: number;
+  /** How long these took, in milliseconds of the governor's own thread. */
+  purgeMs: number;
+  /** How often pressure began or ended. */
+  flips: number;
+  /** How often V8 was asked for a collection. */
+  collections: number;
+  /** Processes that the OOM killer ended in the group while a governor ran. */
+  oomKills: number | null;
+}
+
+/** What `governor.state()` answers. */
+export interface GovernorState extends GovernorFigures {
+  notes: readonly Note[];
+}
+
+/** What comes with every event; the figures are as in `GovernorFigures`. */
+export interface GovernorEvent {
+  /** When, in milliseconds since the epoch. */
+  time: number;
+  limit: number | null;
+  usage: number | null;
+}
+
+/** One purge by the governor. */
+export interface GovernorPurge extends GovernorEvent {
+  /**
+   * `pressure`: above the pressure mark. `dirty`: freed pages above the dirty mark. `periodic`: the last purge was
+   * `purgeEveryMs` ago.
+   */
+  reason: 'pressure' | 'dirty' | 'periodic';
+  /** As in `PurgeReport`. */
+  method: PurgeReport['method'];
+  rssBefore: number | null;
+  rssAfter: number | null;
+  released: number | null;
+  durationMs: number;
+}
+
+export interface GovernorEvents {
+  /** Pressure has begun. */
+  pressure: [event: GovernorEvent & { reason: 'usage' | 'stall' }];
+  /** Freed pages were given back. */
+  purge: [event: GovernorPurge];
+  /** Pressure is over; the decay settings are as they were. */
+  calm: [event: GovernorEvent & { durationMs: number }];
+  /** Usage is above the limit mark although purged: what is left is live. */
+  limit: [event: GovernorEvent];
+  /** The limit was changed while the governor ran, or another one governs now. */
+  limitChange: [event: GovernorEvent & { previous: number | null }];
+}
+
+/**
+ * The governor of this process; see `govern()`. Events that come faster than this thread takes them are lost
+ * beyond some hundreds; the counters in `state()` are not.
+ */
+export interface Governor extends EventEmitter<GovernorEvents> {
+  state(): GovernorState;
+  /**
+   * Ends it: restores the decay settings, and resolves when its thread has ended. Another may be started then.
+   */
+  stop(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** The names and meanings of @fastify/under-pressure, where it has them. A threshold of 0 is none. */
+export interface ShedOptions {
+  /** Seconds, for the header `Retry-After`. Default 10. */
+  retryAfter?: number | undefined;
+  /** The message of the answer. Default `Service Unavailable`. */
+  message?: string | undefined;
+  /** The event loop's delay in milliseconds above which requests are turned away. Default 0. */
+  maxEventLoopDelay?: number | undefined;
+  /** The event loop's utilization, 0 to 1, above which requests are turned away. Default 0. */
+  maxEventLoopUtilization?: number | undefined;
+  /** V8's used heap in bytes above which requests are turned away. Default 0. */
+  maxHeapUsedBytes?: number | undefined;
+  /** RSS in bytes above which the process is purged; where that does not help, requests are turned away. Default 0. */
+  maxRssBytes?: number | undefined;
+  /** How often the numbers above are taken, in milliseconds. Default 1000. */
+  sampleInterval?: number | undefined;
+}
+
+/** The numbers that @fastify/under-pressure calls `memoryUsage()`, and the governor's. */
+export interface ShedFigures {
+  /** In milliseconds, as of the last sample. */
+  eventLoopDelay: number | null;
+  /** 0 to 1, as of the last sample. */
+  eventLoopUtilized: number | null;
+  heapUsed: number | null;
+  rssBytes: number | null;
+  /** Why requests are turned away now; `null` where they are not. */
+  shedding: ShedReason | null;
+  /** How many were. */
+  shed: number;
+  governor: GovernorFigures | null;
+}
+
+/** `limit` is the governor's level; the others are the thresholds of `shed()`. */
+export type ShedReason =
+  | 'limit'
+  | 'eventLoopDelay'
+  | 'eventLoopUtilization'
+  | 'heapUsedBytes'
+  | 'rssBytes';
+
+/** A middleware for Express, Connect and node:http, and an `onRequest` hook for Fastify. */
+export interface Shed {
+  // biome-ignore lint/suspicious/noExplicitAny: Fastify's request and reply are no types of this package.
+  (request: any, response: any, next: (error?: any) => void): void;
+  memoryUsage(): ShedFigures;
+  /** Ends the sampling; from then on nothing is turned away. */
+  stop(): void;
 }
 
 /** What `diagnose()` can find; docs/diagnosis.md explains each. */
@@ -896,3 +1083,27 @@ export function watch(options?: WatchOptions): Watch;
  * `insufficient-data`. Rejects as `inspect()`, and as `stats()` throws, for a bad option.
  */
 export function diagnose(options?: DiagnoseOptions): Promise<Diagnosis>;
+
+/**
+ * Keeps the process under its memory limit: a thread of its own, which works while the event loop is blocked,
+ * looks at the cgroup's usage and at the allocator's freed pages, the more often the nearer the limit is. Above
+ * the pressure mark it tightens jemalloc's decay and purges; below the calm mark it restores the decay settings that it
+ * found. glibc and mimalloc do not tell what can be returned: there it goes by what the last purges returned, and on glibc,
+ * whose trim stalls threads that allocate, it waits for an idle moment while the limit is not near.
+ *
+ * One a process, worker threads included; one that a worker has started ends with it. It keeps no process alive.
+ * Where there is no addon it does nothing, and `state().notes` says why.
+ *
+ * @throws {TypeError | RangeError} as `stats()`; an `Error` with `ERR_HEAPGAP_ALREADY_GOVERNED` where one runs,
+ * or with `ERR_HEAPGAP_THREAD` where no thread can be started.
+ */
+export function govern(options?: GovernOptions): Governor;
+
+/**
+ * Turns requests away, with 503 and `Retry-After`, only while memory stays near the limit after a purge (the
+ * governor's level `limit`), or one of the thresholds is exceeded. Memory is watched by `govern()`, which it does
+ * not start: without it the process gets one warning, and only the thresholds count.
+ *
+ * @throws {TypeError | RangeError} as `stats()`.
+ */
+export function shed(options?: ShedOptions): Shed;
