@@ -66,6 +66,13 @@ async function diagnose(options) {
   return runDiagnosis(options);
 }
 
+let startGovernor;
+
+function govern(options) {
+  startGovernor ??= loaded(() => require('./lib/govern.js')).govern;
+  return startGovernor(options);
+}
+
 /** Loaded when first called: few services ask, and it is many files. */
 async function doctor(options) {
   return loaded(() => require('./lib/doctor/index.js')).doctor(options);
@@ -77,6 +84,7 @@ module.exports = {
   allocator,
   diagnose,
   doctor,
+  govern,
   inspect,
   purge,
   route,

@@ -2,22 +2,8 @@
 // The experiment of diagnose(): collects garbage, purges, and measures what each gave back.
 
 const { setImmediate: turn } = require('node:timers/promises');
-const v8 = require('node:v8');
-const vm = require('node:vm');
 
-/**
- * V8's garbage collection. A context of its own has the function that the flag brings, so that
- * `globalThis.gc` stays as it is.
- */
-function exposedGc() {
-  const exposed = typeof globalThis.gc === 'function';
-  if (!exposed) v8.setFlagsFromString('--expose-gc');
-  try {
-    return vm.runInNewContext('gc');
-  } finally {
-    if (!exposed) v8.setFlagsFromString('--no-expose-gc');
-  }
-}
+const { exposedGc } = require('./gc.js');
 
 /**
  * Twice: what the finalizers of the first let go, the second frees. V8 frees the memory of dead Buffers on

@@ -84,6 +84,7 @@ function snapshot(options) {
     resources: counts,
     gap: native.gap,
     ledger: native.ledger,
+    governor: native.governor,
     notes: withNotes(native.notes, memory, counts, resources),
   };
 }
@@ -101,6 +102,7 @@ function readNative(maxAgeMs, v8) {
     cgroup: table.cgroupOf(slots, labels.cgroupVersion, labels.cgroupPath),
     gap: table.gapOf(slots),
     ledger: table.ledgerOf(process.rss, slots, labels.ledger),
+    governor: table.governorOf(slots, table.GOVERNOR),
     notes: labels.notes,
   };
 }
@@ -115,6 +117,7 @@ function readWithoutAddon(memory, v8) {
     cgroup,
     gap: proc.rss === null ? null : proc.rss - v8.heapPhysical,
     ledger: ledgerWithoutAddon(proc.rss, v8),
+    governor: null,
     notes: [
       ...explainNulls(proc, 'process.'),
       ...explainNulls(figures, 'allocator.'),

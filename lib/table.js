@@ -5,7 +5,7 @@
 /** The addon writes NaN for a figure that it does not have. */
 const figure = (number) => (Number.isNaN(number) ? null : number);
 
-const SLOTS = 55;
+const SLOTS = 68;
 
 /** How many parts the ledger has. */
 const PARTS = 16;
@@ -126,14 +126,42 @@ function ledgerOf(rss, slots, labels) {
   };
 }
 
+/** The governor's first slot in a snapshot; by themselves they start at 0. */
+const GOVERNOR = 55;
+
+const LEVELS = ['calm', 'pressure', 'limit'];
+const LIMIT_SOURCES = ['cgroup', 'option', 'machine'];
+
+/** What the governor sees and has done; `null` where there never was one. */
+function governorOf(slots, first = 0) {
+  if (figure(slots[first]) === null) return null;
+  return {
+    running: slots[first] === 1,
+    level: LEVELS[slots[first + 1]],
+    limit: figure(slots[first + 9]),
+    usage: figure(slots[first + 10]),
+    limitSource: LIMIT_SOURCES[slots[first + 2]] ?? null,
+    dirty: figure(slots[first + 11]),
+    tightened: slots[first + 3] === 1,
+    purges: slots[first + 4],
+    released: slots[first + 5],
+    purgeMs: slots[first + 6],
+    flips: slots[first + 7],
+    collections: slots[first + 8],
+    oomKills: figure(slots[first + 12]),
+  };
+}
+
 const gapOf = (slots) => figure(slots[38]);
 
 module.exports = {
+  GOVERNOR,
   SLOTS,
   allocatorOf,
   cgroupOf,
   emptySlots,
   gapOf,
+  governorOf,
   isOverdue,
   ledgerOf,
   PARTS,

@@ -11,6 +11,8 @@ use crate::diagnosis::Unreadable;
 pub enum Error {
     /// A thread of heapgap's own could not be started.
     Thread(io::Error),
+    /// A governor runs already.
+    Governed,
     /// The command could not be started.
     Exec(io::Error),
     /// jemalloc did not describe itself.
@@ -44,6 +46,7 @@ impl Error {
     pub fn code(&self) -> Code {
         Code(match self {
             Error::Thread(_) => "ERR_HEAPGAP_THREAD",
+            Error::Governed => "ERR_HEAPGAP_ALREADY_GOVERNED",
             Error::Exec(error) if error.kind() == io::ErrorKind::NotFound => "ERR_HEAPGAP_COMMAND_NOT_FOUND",
             Error::Exec(_) => "ERR_HEAPGAP_EXEC",
             Error::Printout(_) => "ERR_HEAPGAP_PRINTOUT",
@@ -57,6 +60,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Thread(error) => write!(f, "could not start a thread: {error}"),
+            Error::Governed => {
+                f.write_str("a governor runs in this process already: stop it before another is started")
+            }
             Error::Exec(error) => write!(f, "{error}"),
             Error::Printout(error) => write!(f, "jemalloc did not describe itself: {error}"),
             Error::Json(error) => write!(f, "could not write JSON: {error}"),

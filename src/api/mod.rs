@@ -8,6 +8,7 @@ mod bench;
 mod container;
 mod diagnose;
 mod exec;
+mod governor;
 mod inspect;
 mod options;
 mod read;

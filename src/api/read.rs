@@ -8,6 +8,7 @@ use napi_derive::napi;
 
 use super::table::{self, Missing, Table};
 use super::types::{Labels, LiveAllocator, notes};
+use crate::control::governor;
 use crate::live;
 use crate::snapshot::ledger::{Accuracy, Part, V8};
 use crate::snapshot::{self, Snapshot, Stats};
@@ -39,6 +40,7 @@ impl Words {
 thread_local! {
     static STATS: RefCell<Words> = RefCell::default();
     static SNAPSHOT: RefCell<Words> = RefCell::default();
+    static GOVERNOR: RefCell<Words> = RefCell::default();
 }
 
 /// JavaScript's Float64Array. napi-derive takes a literal `&mut` for a reference to a class.
@@ -79,8 +81,11 @@ pub fn read_stats(#[napi(ts_arg_type = "Float64Array")] slots: Slots<'_>, max_ag
 /// Why figures are missing from this thread's last `read_stats`.
 #[napi(catch_unwind)]
 pub fn stats_labels() -> Labels {
-    let notes = STATS.with_borrow(|words| notes(&words.missing));
-    Labels { notes, cgroup_version: None, cgroup_path: None, ledger: Vec::new() }
+    STATS.with_borrow(|words| only_notes(&words.missing))
+}
+
+fn only_notes(missing: &[Missing]) -> Labels {
+    Labels { notes: notes(missing), cgroup_version: None, cgroup_path: None, ledger: Vec::new() }
 }
 
 /// Fills `slots` with a snapshot's figures; answers the generation of the labels. `array_buffers` is NaN
@@ -100,7 +105,8 @@ pub fn read_snapshot(
         ..V8::default()
     };
     let snapshot = snapshot::take(duration(max_age_ms), &v8);
-    let put_all = |table: &mut Table| table::snapshot(table, &snapshot);
+    let governor = governor::state();
+    let put_all = |table: &mut Table| table::snapshot(table, &snapshot, governor.as_ref());
     let signature = Table::fill(slots, put_all);
     let level = snapshot.cgroup.level;
     SNAPSHOT.with_borrow_mut(|words| {
@@ -140,5 +146,20 @@ pub fn stats_slots() -> Vec<String> {
 #[napi(catch_unwind)]
 pub fn snapshot_slots() -> Vec<String> {
     let snapshot: Snapshot = snapshot::take(Duration::MAX, &V8::default());
-    Table::names(|table| table::snapshot(table, &snapshot))
+    Table::names(|table| table::snapshot(table, &snapshot, None))
+}
+
+/// Fills `slots` with what the governor sees and has done; answers the generation of the labels.
+#[napi(catch_unwind)]
+pub fn read_governor(#[napi(ts_arg_type = "Float64Array")] slots: Slots<'_>) -> u32 {
+    let state = governor::state();
+    let put_all = |table: &mut Table| table::governor(table, state.as_ref());
+    let signature = Table::fill(slots, put_all);
+    GOVERNOR.with_borrow_mut(|words| words.follow(signature, 0, || Table::missing(put_all)))
+}
+
+/// Why figures are missing from this thread's last `read_governor`.
+#[napi(catch_unwind)]
+pub fn governor_labels() -> Labels {
+    GOVERNOR.with_borrow(|words| only_notes(&words.missing))
 }

@@ -6,6 +6,7 @@
 
 use std::time::Instant;
 
+use crate::control::governor::State;
 use crate::snapshot::ledger::Part;
 use crate::snapshot::{Snapshot, Stats};
 use crate::sources::cgroup::{Cgroup, Pressure};
@@ -132,7 +133,7 @@ pub fn stats(table: &mut Table, stats: &Stats) {
 }
 
 /// All native figures of a snapshot.
-pub fn snapshot(table: &mut Table, snapshot: &Snapshot) {
+pub fn snapshot(table: &mut Table, snapshot: &Snapshot, governor: Option<&State>) {
     table.section("allocator");
     stats(table, &snapshot.stats);
     table.section("process");
@@ -144,6 +145,37 @@ pub fn snapshot(table: &mut Table, snapshot: &Snapshot) {
     table.section("ledger");
     for (name, part) in snapshot.ledger.parts.all() {
         table.part(name, part);
+    }
+    table.section("governor");
+    self::governor(table, governor);
+}
+
+/// What the governor sees and has done. Where there never was one, `running` is missing, and no reason needed.
+pub fn governor(table: &mut Table, state: Option<&State>) {
+    let running = state.map_or(ABSENT, |state| f64::from(u8::from(state.running)));
+    table.number("running", running);
+    let never = State::default();
+    let state = state.unwrap_or(&never);
+    table.number("level", f64::from(state.level as u8));
+    table.number("limitSource", state.source.map_or(ABSENT, |source| f64::from(source as u8)));
+    table.number("tightened", f64::from(u8::from(state.tightened)));
+    table.number("purges", state.purges as f64);
+    table.number("released", state.released as f64);
+    table.number("purgeMs", state.purging.as_secs_f64() * 1e3);
+    table.number("flips", state.flips as f64);
+    table.number("collections", state.collections as f64);
+    let figures = [
+        ("limit", state.limit),
+        ("usage", state.usage),
+        ("dirty", state.dirty),
+        ("oomKills", state.oom_kills),
+    ];
+    for (name, figure) in figures {
+        if running.is_nan() {
+            table.number(name, ABSENT);
+        } else {
+            table.put(name, figure);
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The only code that changes the process.
 
 pub mod exec;
+pub mod governor;
 mod handover;
 pub mod purge;
 pub mod reexec;

@@ -8,6 +8,7 @@ pub mod detail;
 pub mod file;
 pub mod glibc;
 pub mod jemalloc;
+pub mod meminfo;
 pub mod mimalloc;
 pub mod mounts;
 pub mod objects;

@@ -7,7 +7,7 @@ pub use calls::flush_thread_cache;
 pub use kept::Kept;
 
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, TryLockError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -62,12 +62,24 @@ impl Report {
     }
 }
 
+/// One at a time: jemalloc answers success at once, having done nothing, while another purge of the same
+/// arena runs.
+static RUNNING: Mutex<()> = Mutex::new(());
+
+/// Asks the live allocator once, without looking whether it worked; `None` while another purge runs.
+/// `dirty` is what there is to give back.
+pub fn once(dirty: u64) -> Option<Result<&'static str, Absent>> {
+    let _running = match RUNNING.try_lock() {
+        Ok(running) => running,
+        Err(TryLockError::Poisoned(running)) => running.into_inner(),
+        Err(TryLockError::WouldBlock) => return None,
+    };
+    Some(calls::give_back(dirty))
+}
+
 /// Purges, and looks whether it worked. For other threads than JavaScript's: it blocks for as long
 /// as the kernel takes, some 60 ms a GiB. `v8_resident` is the heap of the isolate that asks.
 pub fn purge(v8_resident: u64) -> Report {
-    // One at a time: jemalloc answers success at once, having done nothing, while another purge of
-    // the same arena runs.
-    static RUNNING: Mutex<()> = Mutex::new(());
     let _running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
     let started = Instant::now();
     let mut report = Report::before(v8_resident);

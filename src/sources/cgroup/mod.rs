@@ -63,6 +63,22 @@ impl Cgroup {
     }
 }
 
+/// What a group may hold, and what of that it holds, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// `memory.max`, or `memory.high` where that is lower.
+    pub limit: u64,
+    /// What the kernel would not drop before it kills; see [`Cgroup::unreclaimable`].
+    pub usage: u64,
+}
+
+impl Budget {
+    /// How full it is: 1 at the limit.
+    pub fn share(&self) -> f64 {
+        self.usage as f64 / self.limit.max(1) as f64
+    }
+}
+
 /// The files of one group.
 struct Group {
     path: String,
@@ -168,6 +184,27 @@ impl Source {
         self.last.refresh_if_due(|| self.now());
     }
 
+    /// How full the process's group, or one around it, is: the fullest of them. For other threads.
+    pub fn budget(&self) -> Result<Budget, Absent> {
+        self.groups()?.budget()
+    }
+
+    /// As [`Cgroup::oom_kills`], read anew.
+    pub fn oom_kills(&self) -> Figure {
+        self.groups()?.oom_kills()
+    }
+
+    /// For how long at least one task of the group has waited for memory, in microseconds. Only version 2
+    /// groups know.
+    pub fn stalled(&self) -> Figure {
+        let groups = self.groups()?;
+        let own = groups.levels.first().ok_or(NO_GROUP)?;
+        match groups.version {
+            Version::V1 => Err(Absent::Because("cgroup v1 has no memory.pressure")),
+            Version::V2 => own.pressure.read(parse::pressure).map(|pressure| pressure.some.total_us),
+        }
+    }
+
     fn now(&self) -> Cgroup {
         self.groups().map_or_else(Cgroup::absent, |groups| groups.read())
     }
@@ -220,9 +257,47 @@ impl Groups {
             usage: Group::number(&group.usage),
             reclaimable: stat.reclaimable,
             peak: Group::number(&group.peak),
-            oom_kills: own.events.read(|text| parse::line(text, "oom_kill", own.events.name())),
+            oom_kills: self.oom_kills(),
             pressure: if v2 { &group.pressure } else { &self.system_pressure }.read(parse::pressure),
         }
+    }
+
+    fn oom_kills(&self) -> Figure {
+        let events = &self.levels.first().ok_or(NO_GROUP)?.events;
+        events.read(|text| parse::line(text, "oom_kill", events.name()))
+    }
+
+    fn budget(&self) -> Result<Budget, Absent> {
+        let own = self.levels.first().ok_or(NO_GROUP)?;
+        let beyond = match self.version {
+            // The limit may stand on a group that a container cannot see, and holds for its own part of it.
+            Version::V1 => self.filled(own, self.stat(own).hierarchical_limit),
+            Version::V2 => Err(Absent::Unlimited("memory.max")),
+        };
+        let bounds = self.levels.iter().map(|group| self.filled(group, self.bound(group)));
+        let fuller = |one: Result<Budget, Absent>, other: Result<Budget, Absent>| match (one, other) {
+            (Ok(a), Ok(b)) => Ok(if b.share() > a.share() { b } else { a }),
+            // A group that cannot be read is worse than one without a limit, and says why there is none.
+            (Err(Absent::Unlimited(_)), other) => other,
+            (one, Err(_)) | (Err(_), one) => one,
+        };
+        bounds.fold(beyond, fuller)
+    }
+
+    /// What the kernel kills at, or begins to throttle at.
+    fn bound(&self, group: &Group) -> Figure {
+        let limit = Group::number(&group.limit);
+        let high = if self.version == Version::V2 { Group::number(&group.high) } else { Err(NO_HIGH) };
+        match (limit, high) {
+            (Ok(limit), Ok(high)) => Ok(limit.min(high)),
+            (limit, high) => limit.or(high).or(limit),
+        }
+    }
+
+    fn filled(&self, group: &Group, bound: Figure) -> Result<Budget, Absent> {
+        let limit = bound?;
+        let usage = Group::number(&group.usage)?.saturating_sub(self.stat(group).reclaimable?);
+        Ok(Budget { limit, usage })
     }
 
     fn stat(&self, group: &Group) -> Stat {

@@ -1,0 +1,152 @@
+'use strict';
+// govern(): options, and the events of the governor's thread.
+
+const { EventEmitter } = require('node:events');
+
+const { invalidArg } = require('./errors.js');
+const { addon, why } = require('./native.js');
+const { readOptions } = require('./options.js');
+const table = require('./table.js');
+
+const MAX_MS = 2 ** 31 - 1;
+
+const share = (fallback) => ({
+  default: fallback,
+  check: (value) => Number.isFinite(value) && value > 0 && value <= 1,
+  expected: 'a number above 0 and up to 1',
+});
+const interval = (fallback, least) => ({
+  default: fallback,
+  check: (value) => Number.isFinite(value) && value >= least && value <= MAX_MS,
+  expected: `a number from ${least} to ${MAX_MS}`,
+});
+
+/** docs/governor.md has the measurements behind the defaults. */
+const OPTIONS = {
+  limit: {
+    default: undefined,
+    check: (value) => Number.isSafeInteger(value) && value > 0,
+    expected: 'a positive integer number of bytes',
+  },
+  pressureMark: share(0.8),
+  calmMark: share(0.7),
+  limitMark: share(0.9),
+  dirtyMark: share(0.2),
+  purgeEveryMs: interval(60_000, 0),
+  minIntervalMs: interval(5, 1),
+  maxIntervalMs: interval(1000, 1),
+  gc: { default: false, check: (value) => typeof value === 'boolean', expected: 'a boolean' },
+};
+
+/** Each of these pairs in order: a lower mark above the higher would flip at every look. */
+const ORDERED = [
+  ['calmMark', 'pressureMark'],
+  ['pressureMark', 'limitMark'],
+  ['minIntervalMs', 'maxIntervalMs'],
+];
+
+function settingsOf(options) {
+  const settings = readOptions(OPTIONS, options, 'govern');
+  for (const [low, high] of ORDERED) {
+    if (settings[low] <= settings[high]) continue;
+    throw invalidArg(low, `a number up to \`${high}\`, ${settings[high]}`, settings[low]);
+  }
+  return settings;
+}
+
+/** The one that this thread has started, until it is stopped. */
+let current = null;
+
+class Governor extends EventEmitter {
+  #id = null;
+  #replaceable;
+  #stopped = null;
+  #collect = null;
+
+  constructor(settings, replaceable) {
+    super();
+    this.#replaceable = replaceable;
+    if (!addon) return;
+    if (settings.gc) this.#collect = require('./collector.js').createCollector();
+    // A governor that nothing refers to goes on, and its callback must not keep it from being collected.
+    this.#id = addon.govern(settings, (event) => this.#hear(event));
+  }
+
+  state() {
+    return governorState();
+  }
+
+  stop() {
+    if (current === this) current = null;
+    this.#stopped ??= this.#id === null ? Promise.resolve() : addon.stopGovernor(this.#id);
+    return this.#stopped;
+  }
+
+  #hear(written) {
+    const { event, ...figures } = JSON.parse(written);
+    if (this.#stopped) return;
+    if (event === 'collect') addon.governorCollected(this.#collect());
+    else this.emit(event, { time: Date.now(), ...figures });
+  }
+
+  /** Ends one that the environment asked for, so that the program's own can start at once. */
+  static giveWay(governor) {
+    if (!governor?.#replaceable) return;
+    addon?.dismissGovernor(governor.#id);
+    current = null;
+  }
+}
+
+if (Symbol.asyncDispose) {
+  Object.defineProperty(Governor.prototype, Symbol.asyncDispose, {
+    value: Governor.prototype.stop,
+  });
+}
+
+/** `replaceable`: gives way to a later call, instead of making it fail. */
+function govern(options, { replaceable = false } = {}) {
+  const settings = settingsOf(options);
+  Governor.giveWay(current);
+  current = new Governor(settings, replaceable);
+  return current;
+}
+
+const slots = table.emptySlots();
+let labels;
+let generation;
+
+/** What the governor sees and has done; `null` where there never was one. */
+function governorFigures() {
+  if (!addon) return null;
+  const now = addon.readGovernor(slots);
+  if (now !== generation) {
+    labels = addon.governorLabels();
+    generation = now;
+  }
+  return table.governorOf(slots);
+}
+
+function governorState() {
+  const figures = governorFigures();
+  return figures
+    ? { ...figures, notes: labels.notes }
+    : { ...NEVER, notes: [{ field: '*', reason: why }] };
+}
+
+const NEVER = {
+  running: false,
+  level: 'calm',
+  limit: null,
+  usage: null,
+  limitSource: null,
+  dirty: null,
+  tightened: false,
+  purges: 0,
+  released: 0,
+  purgeMs: 0,
+  flips: 0,
+  collections: 0,
+  oomKills: null,
+};
+
+module.exports = { govern, governorFigures };

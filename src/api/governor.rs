@@ -1,0 +1,137 @@
+//! `govern()`: starts the governor's thread, whose events come to JavaScript one by one.
+
+use std::time::Duration;
+
+use napi::Env;
+use napi::bindgen_prelude::{Function, Object};
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use napi_derive::napi;
+use serde_json::{Value, json};
+
+use super::background::spawn;
+use crate::control::governor::{self, Event, EventKind, Marks, Options};
+use crate::error::{Code, Error};
+use crate::sources::Figure;
+
+/// `GovernOptions`, with the defaults filled in.
+#[napi(object)]
+pub struct GovernorOptions {
+    /// Bytes of RSS.
+    pub limit: Option<f64>,
+    /// Shares of the limit.
+    pub pressure_mark: f64,
+    pub calm_mark: f64,
+    pub limit_mark: f64,
+    pub dirty_mark: f64,
+    /// Milliseconds; 0 for never.
+    pub purge_every_ms: f64,
+    pub min_interval_ms: f64,
+    pub max_interval_ms: f64,
+    /// Whether V8 is asked for collections.
+    pub gc: bool,
+}
+
+impl From<&GovernorOptions> for Options {
+    fn from(given: &GovernorOptions) -> Self {
+        let ms = |ms: f64| Duration::try_from_secs_f64(ms / 1e3).unwrap_or(Duration::MAX);
+        Self {
+            limit: given.limit.map(|limit| limit as u64),
+            marks: Marks {
+                pressure: given.pressure_mark,
+                calm: given.calm_mark,
+                limit: given.limit_mark,
+                dirty: given.dirty_mark,
+                purge_every: (given.purge_every_ms > 0.0).then(|| ms(given.purge_every_ms)),
+                least_rest: ms(given.min_interval_ms),
+                most_rest: ms(given.max_interval_ms),
+                collect: given.gc,
+            },
+        }
+    }
+}
+
+/// So many events wait for a blocked event loop; those beyond are dropped.
+const QUEUE: usize = 256;
+
+/// Weak: it keeps no process alive. It calls back with one JSON text.
+type Callback = ThreadsafeFunction<String, (), String, napi::Status, false, true, QUEUE>;
+
+/// Starts the governor; answers its number.
+#[napi(catch_unwind)]
+pub fn govern(
+    env: &Env,
+    options: GovernorOptions,
+    #[napi(ts_arg_type = "(event: string) => void")] callback: Function<'_, String, ()>,
+) -> napi::Result<f64, Code> {
+    let callback: Callback = callback
+        .build_threadsafe_function::<String>()
+        .callee_handled::<false>()
+        .weak::<true>()
+        .max_queue_size::<QUEUE>()
+        .build()
+        .map_err(Error::Node)?;
+    let listener = move |event: Event| {
+        // Refused where the queue is full, and where the thread that listens has ended.
+        let _ = callback.call(written(&event).to_string(), ThreadsafeFunctionCallMode::NonBlocking);
+    };
+    let id = governor::start((&options).into(), Box::new(listener))?;
+    // A worker thread ends with its governor in place.
+    let _ = env.add_env_cleanup_hook(id, |id| {
+        governor::dismiss(id);
+    });
+    Ok(id as f64)
+}
+
+/// Tells a governor to end; answers when its thread has.
+#[napi(catch_unwind, ts_return_type = "Promise<void>")]
+pub fn stop_governor(env: &Env, id: f64) -> napi::Result<Object<'_>, Code> {
+    governor::dismiss(id as u64);
+    let work = || {
+        governor::join_leaving();
+        Ok(())
+    };
+    spawn(env, "heapgap-stop", work, |()| ())
+}
+
+/// As `stop_governor`, without waiting: another may be started at once.
+#[napi(catch_unwind)]
+pub fn dismiss_governor(id: f64) -> bool {
+    governor::dismiss(id as u64)
+}
+
+/// V8 has collected what the governor asked for.
+#[napi(catch_unwind)]
+pub fn governor_collected(freed: f64) {
+    governor::collected(freed.max(0.0) as u64);
+}
+
+fn number(figure: Figure) -> Value {
+    figure.map_or(Value::Null, Value::from)
+}
+
+/// An event as `index.d.ts` has it, with its name as `event`.
+fn written(event: &Event) -> Value {
+    let mut written = json!({ "limit": number(event.limit), "usage": number(event.usage) });
+    let more = match event.kind {
+        EventKind::Pressure(cause) => json!({ "event": "pressure", "reason": cause.name() }),
+        EventKind::Purge(reason, outcome) => json!({
+            "event": "purge",
+            "reason": reason.name(),
+            "method": outcome.method,
+            "rssBefore": number(outcome.before),
+            "rssAfter": number(outcome.after),
+            "released": outcome.released(),
+            "durationMs": outcome.duration.as_secs_f64() * 1e3,
+        }),
+        EventKind::Calm(lasted) => json!({ "event": "calm", "durationMs": lasted.as_secs_f64() * 1e3 }),
+        EventKind::Limit => json!({ "event": "limit" }),
+        EventKind::LimitChange { previous } => {
+            json!({ "event": "limitChange", "previous": number(previous) })
+        }
+        EventKind::Collect => json!({ "event": "collect" }),
+    };
+    if let (Some(fields), Value::Object(more)) = (written.as_object_mut(), more) {
+        fields.extend(more);
+    }
+    written
+}

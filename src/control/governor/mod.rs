@@ -1,0 +1,387 @@
+//! Keeps the process under its memory limit by itself: a thread that looks how full it is, purges and
+//! tightens decay under pressure, and relaxes after it.
+//!
+//! [`senses`] reads, [`policy`] decides (pure), [`decay`] and [`crate::control::purge`] act.
+
+mod decay;
+mod policy;
+mod senses;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crate::error::Error;
+use crate::sources::{Absent, Figure};
+use policy::{Cause, Plan, Policy, Purged};
+pub use policy::{Level, Marks, Reason};
+pub use senses::LimitSource;
+use senses::{Reading, Senses};
+
+/// What `govern()` was told; see `GovernOptions` in `index.d.ts`.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Bytes of RSS that the process may hold.
+    pub limit: Option<u64>,
+    /// When to do what.
+    pub marks: Marks,
+}
+
+/// What the governor sees and has done; see `GovernorFigures` in `index.d.ts`.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, reason = "index.d.ts documents each for those who read them")]
+pub struct State {
+    pub running: bool,
+    pub level: Level,
+    pub limit: Figure,
+    pub usage: Figure,
+    pub source: Option<LimitSource>,
+    pub dirty: Figure,
+    pub tightened: bool,
+    pub purges: u64,
+    pub released: u64,
+    pub purging: Duration,
+    pub flips: u64,
+    pub collections: u64,
+    pub oom_kills: Figure,
+}
+
+const NOT_LOOKED: Absent = Absent::Because("the governor has not looked yet");
+
+impl State {
+    const fn new() -> Self {
+        Self {
+            running: false,
+            level: Level::Calm,
+            limit: Err(NOT_LOOKED),
+            usage: Err(NOT_LOOKED),
+            source: None,
+            dirty: Err(NOT_LOOKED),
+            tightened: false,
+            purges: 0,
+            released: 0,
+            purging: Duration::ZERO,
+            flips: 0,
+            collections: 0,
+            oom_kills: Err(NOT_LOOKED),
+        }
+    }
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What is told as it happens; see `GovernorEvents` in `index.d.ts`.
+#[derive(Clone, Copy, Debug)]
+pub struct Event {
+    /// What was seen.
+    pub limit: Figure,
+    pub usage: Figure,
+    /// What happened.
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[derive(Clone, Copy, Debug)]
+pub enum EventKind {
+    /// Pressure has begun.
+    Pressure(Cause),
+    /// Freed pages were given back.
+    Purge(Reason, Outcome),
+    /// Pressure is over; it lasted so long.
+    Calm(Duration),
+    /// What is left after a purge is near the limit.
+    Limit,
+    /// Another limit governs.
+    LimitChange { previous: Figure },
+    /// V8 should collect garbage.
+    Collect,
+}
+
+/// What a purge did.
+#[derive(Clone, Copy, Debug)]
+pub struct Outcome {
+    /// The call that gave memory back.
+    pub method: &'static str,
+    /// RSS just before and just after.
+    pub before: Figure,
+    pub after: Figure,
+    /// The allocator's call alone.
+    pub duration: Duration,
+}
+
+impl Outcome {
+    /// How far RSS fell; negative where the process grew meanwhile.
+    pub fn released(&self) -> Option<i64> {
+        self.before.ok()?.checked_signed_diff(self.after.ok()?)
+    }
+}
+
+/// Whoever hears of events. Called in the governor's thread.
+pub type Listener = Box<dyn Fn(Event) + Send>;
+
+/// What is there of the governor, for the whole process.
+struct Shared {
+    running: Option<Running>,
+    /// One that was told to end, and may not have.
+    leaving: Option<JoinHandle<()>>,
+}
+
+struct Running {
+    id: u64,
+    bell: Arc<Bell>,
+    thread: JoinHandle<()>,
+}
+
+static SHARED: Mutex<Shared> = Mutex::new(Shared { running: None, leaving: None });
+static STATE: Mutex<State> = Mutex::new(State::new());
+
+/// A panic while holding one of these locks leaves nothing half-written behind.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Wakes the governor before its time.
+#[derive(Default)]
+struct Bell {
+    rung: Mutex<Rung>,
+    sound: Condvar,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Rung {
+    stop: bool,
+    /// V8 has collected: how many bytes that freed.
+    collected: Option<u64>,
+}
+
+impl Bell {
+    fn ring(&self, change: impl FnOnce(&mut Rung)) {
+        change(&mut lock(&self.rung));
+        self.sound.notify_one();
+    }
+
+    /// Waits for `rest`, or until it rings.
+    fn wait(&self, rest: Duration) -> Rung {
+        let rung = lock(&self.rung);
+        let is_quiet = |rung: &mut Rung| !rung.stop && rung.collected.is_none();
+        let (mut rung, _) =
+            self.sound.wait_timeout_while(rung, rest, is_quiet).unwrap_or_else(PoisonError::into_inner);
+        let heard = *rung;
+        rung.collected = None;
+        heard
+    }
+}
+
+/// What the governor's stack may grow to. It is touched as far as it is used only.
+const STACK: usize = 256 << 10;
+
+/// Starts the governor; answers its number. `Err` where one runs, or no thread can be started.
+pub fn start(options: Options, listener: Listener) -> Result<u64, Error> {
+    static LAST_ID: Mutex<u64> = Mutex::new(0);
+    let mut shared = lock(&SHARED);
+    if shared.running.is_some() {
+        return Err(Error::Governed);
+    }
+    let bell = Arc::new(Bell::default());
+    let leaving = shared.leaving.take();
+    let heard = Arc::clone(&bell);
+    let run = move || {
+        // Two would restore each other's decay settings.
+        leaving.map(JoinHandle::join);
+        govern(options, &heard, &listener);
+    };
+    let thread = thread::Builder::new().name("heapgap-govern".to_owned()).stack_size(STACK).spawn(run);
+    let thread = thread.map_err(Error::Thread)?;
+    let id = {
+        let mut last = lock(&LAST_ID);
+        *last += 1;
+        *last
+    };
+    shared.running = Some(Running { id, bell, thread });
+    let mut state = lock(&STATE);
+    *state = State { running: true, purges: state.purges, released: state.released, ..*state };
+    Ok(id)
+}
+
+/// Tells the governor of that number to end, without waiting for it. Answers whether it ran.
+pub fn dismiss(id: u64) -> bool {
+    let mut shared = lock(&SHARED);
+    let Some(running) = shared.running.take_if(|running| running.id == id) else { return false };
+    running.bell.ring(|rung| rung.stop = true);
+    shared.leaving = Some(running.thread);
+    lock(&STATE).running = false;
+    true
+}
+
+/// Waits until a governor that was told to end has ended. For other threads than JavaScript's: it may be
+/// purging.
+pub fn join_leaving() {
+    let leaving = lock(&SHARED).leaving.take();
+    leaving.map(JoinHandle::join);
+}
+
+/// The answer to [`EventKind::Collect`].
+pub fn collected(freed: u64) {
+    if let Some(running) = &lock(&SHARED).running {
+        running.bell.ring(|rung| rung.collected = Some(freed));
+    }
+}
+
+/// What the governor sees and has done, as of its last look; `None` where there never was one.
+pub fn state() -> Option<State> {
+    let state = *lock(&STATE);
+    (state.running || !matches!(state.limit, Err(NOT_LOOKED))).then_some(state)
+}
+
+/// The governor's thread.
+fn govern(options: Options, bell: &Bell, listener: &Listener) {
+    let mut governor = Governor::new(options, listener);
+    // A panic ends the governor, and leaves no decay setting behind.
+    let ended = catch_unwind(AssertUnwindSafe(|| governor.run(bell)));
+    let _ = catch_unwind(AssertUnwindSafe(|| governor.leave()));
+    if ended.is_err() {
+        lock(&STATE).running = false;
+    }
+}
+
+struct Governor<'a> {
+    senses: Senses,
+    policy: Policy,
+    decay: Option<decay::Tightened>,
+    listener: &'a Listener,
+    started: Instant,
+    last_limit: Option<Figure>,
+    pressed_since: Option<Instant>,
+}
+
+impl<'a> Governor<'a> {
+    fn new(options: Options, listener: &'a Listener) -> Self {
+        Self {
+            senses: Senses::new(options.limit),
+            policy: Policy::new(options.marks, senses::manners()),
+            decay: None,
+            listener,
+            started: Instant::now(),
+            last_limit: None,
+            pressed_since: None,
+        }
+    }
+
+    fn run(&mut self, bell: &Bell) {
+        let mut rest = Duration::ZERO;
+        loop {
+            let heard = bell.wait(rest);
+            if heard.stop {
+                return;
+            }
+            if let Some(freed) = heard.collected {
+                self.policy.collected(self.started.elapsed(), freed);
+            }
+            rest = self.look();
+        }
+    }
+
+    /// One look, and what follows from it. Answers when to look again.
+    fn look(&mut self) -> Duration {
+        let reading = self.senses.read();
+        self.notice_limit(&reading);
+        let before = self.policy.level();
+        let plan = self.policy.decide(&reading.view(), self.started.elapsed());
+        self.publish(&reading);
+        self.tell_level(&reading, before, &plan);
+        self.set_decay(plan.tighten);
+        if let Some(reason) = plan.purge {
+            self.purge(&reading, reason);
+        }
+        if plan.collect {
+            lock(&STATE).collections += 1;
+            self.tell(&reading, EventKind::Collect);
+        }
+        plan.rest
+    }
+
+    fn notice_limit(&mut self, reading: &Reading) {
+        let limit = reading.limit();
+        if let Some(previous) = self.last_limit.replace(limit)
+            && previous != limit
+        {
+            self.tell(reading, EventKind::LimitChange { previous });
+        }
+    }
+
+    fn tell_level(&mut self, reading: &Reading, before: Level, plan: &Plan) {
+        match (before, self.policy.level()) {
+            (Level::Calm, Level::Calm) => {}
+            (Level::Calm, _) => {
+                self.pressed_since = Some(Instant::now());
+                lock(&STATE).flips += 1;
+                self.tell(reading, EventKind::Pressure(plan.cause));
+            }
+            (_, Level::Calm) => {
+                let lasted = self.pressed_since.take().map_or(Duration::ZERO, |since| since.elapsed());
+                // Restored before it is said.
+                self.set_decay(false);
+                lock(&STATE).flips += 1;
+                self.tell(reading, EventKind::Calm(lasted));
+            }
+            (Level::Pressure, Level::Limit) => self.tell(reading, EventKind::Limit),
+            _ => {}
+        }
+    }
+
+    fn tell(&self, reading: &Reading, kind: EventKind) {
+        (self.listener)(Event { limit: reading.limit(), usage: reading.usage(), kind });
+    }
+
+    fn set_decay(&mut self, tighten: bool) {
+        if tighten && self.decay.is_none() {
+            self.decay = decay::Tightened::tighten();
+        } else if !tighten && let Some(decay) = self.decay.take() {
+            decay.restore();
+        }
+        lock(&STATE).tightened = self.decay.is_some();
+    }
+
+    fn purge(&mut self, reading: &Reading, reason: Reason) {
+        let before = self.senses.rss();
+        let started = Instant::now();
+        let Some(Ok(method)) = super::purge::once(reading.dirty.unwrap_or(0)) else { return };
+        let outcome = Outcome { method, before, after: self.senses.rss(), duration: started.elapsed() };
+        let dirty_after = self.senses.dirty_now();
+        let given_back = match (reading.dirty, dirty_after) {
+            // A process that grows meanwhile hides what was given back from RSS.
+            (Ok(before), Ok(after)) => before.saturating_sub(after),
+            _ => outcome.released().and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0),
+        };
+        let purged = Purged { took: outcome.duration, given_back };
+        self.policy.purged(self.started.elapsed(), purged);
+        {
+            let mut state = lock(&STATE);
+            state.purges += 1;
+            state.released += outcome.released().map_or(0, |bytes| bytes.max(0) as u64);
+            state.purging += outcome.duration;
+            state.dirty = dirty_after;
+        }
+        self.tell(reading, EventKind::Purge(reason, outcome));
+    }
+
+    fn publish(&self, reading: &Reading) {
+        let mut state = lock(&STATE);
+        state.level = self.policy.level();
+        state.limit = reading.limit();
+        state.usage = reading.usage();
+        state.source = reading.source();
+        state.dirty = reading.dirty;
+        state.oom_kills = self.senses.oom_kills();
+    }
+
+    fn leave(&mut self) {
+        self.set_decay(false);
+        lock(&STATE).level = Level::Calm;
+    }
+}
