@@ -470,8 +470,10 @@ export interface GovernOptions {
    * Default 0.8.
    */
   pressureMark?: number | undefined;
-  /** Below this share pressure ends, and the decay settings are restored. Default 0.7. */
+  /** Below this share, for `calmAfterMs`, pressure ends, and the decay settings are restored. Default 0.7. */
   calmMark?: number | undefined;
+  /** How long usage has to stay below the calm mark: bursts follow each other. Default 5000. */
+  calmAfterMs?: number | undefined;
   /**
    * Where this much of the limit is still used after a purge, what is left is live: the level is `limit`,
    * and `shed()` turns requests away. Default 0.9.

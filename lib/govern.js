@@ -32,6 +32,7 @@ const OPTIONS = {
   calmMark: share(0.7),
   limitMark: share(0.9),
   dirtyMark: share(0.2),
+  calmAfterMs: interval(5000, 0),
   purgeEveryMs: interval(60_000, 0),
   minIntervalMs: interval(5, 1),
   maxIntervalMs: interval(1000, 1),

@@ -23,7 +23,9 @@ pub struct GovernorOptions {
     pub calm_mark: f64,
     pub limit_mark: f64,
     pub dirty_mark: f64,
-    /// Milliseconds; 0 for never.
+    /// Milliseconds.
+    pub calm_after_ms: f64,
+    /// 0 for never.
     pub purge_every_ms: f64,
     pub min_interval_ms: f64,
     pub max_interval_ms: f64,
@@ -41,6 +43,7 @@ impl From<&GovernorOptions> for Options {
                 calm: given.calm_mark,
                 limit: given.limit_mark,
                 dirty: given.dirty_mark,
+                calm_after: ms(given.calm_after_ms),
                 purge_every: (given.purge_every_ms > 0.0).then(|| ms(given.purge_every_ms)),
                 least_rest: ms(given.min_interval_ms),
                 most_rest: ms(given.max_interval_ms),

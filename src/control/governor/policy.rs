@@ -25,6 +25,8 @@ pub struct Marks {
     pub limit: f64,
     /// The share of the limit that freed pages may take.
     pub dirty: f64,
+    /// How long usage must have stayed below the calm mark.
+    pub calm_after: Duration,
     /// Without pressure, freed pages go after this time.
     pub purge_every: Option<Duration>,
     /// The bounds of the time between two looks.
@@ -74,8 +76,9 @@ impl View {
         self.part(WORTH).max(1 << 20)
     }
 
-    fn has_worthwhile_dirt(&self) -> bool {
-        self.dirty.is_some_and(|dirty| dirty >= self.worth())
+    /// What no purge of this process returns.
+    fn live(&self) -> u64 {
+        self.budget.map_or(0, |budget| budget.usage.saturating_sub(self.dirty.unwrap_or(0)))
     }
 }
 
@@ -146,8 +149,8 @@ const WORTH: f64 = 0.01;
 /// the time to the next look is the room that is left at this pace.
 const GROWTH_PER_SECOND: f64 = (4u64 << 30) as f64;
 
-/// How long usage must have stayed below the calm mark: bursts follow each other.
-const CALM_FOR: Duration = Duration::from_secs(1);
+/// For how long a burst is remembered: as much room as it took is kept for the next.
+const REMEMBERED: Duration = Duration::from_secs(30);
 
 /// From this share of waiting on there is pressure, and below the other none.
 const STALLED: f64 = 0.1;
@@ -161,8 +164,15 @@ const TRIM_EVERY: Duration = Duration::from_secs(10);
 const TRIM_NEAR_LIMIT_EVERY: Duration = Duration::from_millis(500);
 const MOST_PATIENCE: Duration = Duration::from_secs(120);
 
-/// Where purges harm nobody, so much of the time may go to those that yield little.
-const PURGING_SHARE: u32 = 20;
+/// Where purges harm nobody: the pause after one that yielded little, which doubles with each such.
+const PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Less than this is little.
+const LITTLE: u64 = 1 << 20;
+
+/// The longest time between two looks where little room is left for what will be freed.
+const WATCHFUL_REST: Duration = Duration::from_millis(100);
 
 /// The time between two collections; it doubles while little comes of them.
 const COLLECT_EVERY: Duration = Duration::from_millis(200);
@@ -182,6 +192,11 @@ pub struct Policy {
     purged: bool,
     /// How often in a row purges yielded little.
     fruitless: u32,
+    /// What was live at the height of the last bursts.
+    live: Peak,
+    /// What the last look saw, and how long it rested.
+    last: Option<(u64, u64)>,
+    rest: Duration,
     collect_after: Duration,
     collect_pause: Duration,
 }
@@ -197,6 +212,9 @@ impl Policy {
             not_before: Duration::ZERO,
             purged: false,
             fruitless: 0,
+            live: Peak::default(),
+            last: None,
+            rest: marks.least_rest,
             collect_after: Duration::ZERO,
             collect_pause: COLLECT_EVERY,
         }
@@ -210,15 +228,16 @@ impl Policy {
     pub fn decide(&mut self, view: &View, now: Duration) -> Plan {
         let share = view.share();
         let stalled = view.stalled >= STALLED;
+        self.live.see(view.live(), now);
         self.level = self.next_level(view, now);
         let purge = self.reason_to_purge(view, now);
-        let collect = self.wants_collection(view, purge, now);
+        let collect = self.wants_collection(view, now);
         Plan {
             tighten: self.level != Level::Calm,
             purge,
             collect,
             cause: if stalled && share < self.marks.pressure { Cause::Stall } else { Cause::Usage },
-            rest: self.rest(view),
+            rest: self.next_rest(view),
         }
     }
 
@@ -255,23 +274,36 @@ impl Policy {
             self.calm_since = None;
             return false;
         }
-        now.saturating_sub(*self.calm_since.get_or_insert(now)) >= CALM_FOR
+        now.saturating_sub(*self.calm_since.get_or_insert(now)) >= self.marks.calm_after
     }
 
     fn reason_to_purge(&self, view: &View, now: Duration) -> Option<Reason> {
-        if now < self.not_before {
+        match view.dirty {
+            Some(dirty) => self.reason_to_purge_counted(view, dirty, now),
+            None if self.level != Level::Calm && self.may_trim(view, now) => Some(Reason::Pressure),
+            None => self.is_periodic_due(view, now).then_some(Reason::Periodic),
+        }
+    }
+
+    fn reason_to_purge_counted(&self, view: &View, dirty: u64, now: Duration) -> Option<Reason> {
+        let is_much = dirty >= view.part(self.marks.dirty / 2.0).max(LITTLE);
+        if dirty < view.worth() || (now < self.not_before && !is_much) {
             return None;
         }
-        if self.manners == Manners::Counting && !view.has_worthwhile_dirt() {
-            return None;
-        }
-        if self.level != Level::Calm && self.may_trim(view, now) {
+        if self.level != Level::Calm {
             return Some(Reason::Pressure);
         }
-        if view.budget.is_some() && view.dirty.is_some_and(|dirty| dirty >= view.part(self.marks.dirty)) {
+        if view.budget.is_some() && dirty >= self.room_for_dirty(view) {
             return Some(Reason::Dirty);
         }
         self.is_periodic_due(view, now).then_some(Reason::Periodic)
+    }
+
+    /// What may stay freed and resident: less than the dirty mark, and so little that another burst like the
+    /// highest of the last fits under the limit mark.
+    fn room_for_dirty(&self, view: &View) -> u64 {
+        let room = view.part(self.marks.limit).saturating_sub(self.live.highest());
+        room.min(view.part(self.marks.dirty))
     }
 
     /// Where a trim stalls threads it is for idle moments, unless the limit is near.
@@ -295,14 +327,13 @@ impl Policy {
         waited >= every && (!busy || waited >= 2 * every)
     }
 
-    fn wants_collection(&mut self, view: &View, purge: Option<Reason>, now: Duration) -> bool {
-        let wanted = self.marks.collect
-            && self.level != Level::Calm
-            && view.share() >= self.marks.pressure
-            && now >= self.collect_after;
-        // First what costs nothing.
-        let can_purge = self.manners == Manners::Counting && purge.is_some();
-        if !wanted || can_purge {
+    /// Where a purge cannot end the pressure.
+    fn wants_collection(&mut self, view: &View, now: Duration) -> bool {
+        let dirty = view.dirty.unwrap_or(0);
+        let stays = view
+            .budget
+            .is_some_and(|budget| budget.usage.saturating_sub(dirty) >= view.part(self.marks.pressure));
+        if !self.marks.collect || self.level == Level::Calm || !stays || now < self.collect_after {
             return false;
         }
         // The answer may come late: until then none is asked for.
@@ -320,19 +351,55 @@ impl Policy {
 
     /// A purge has ended at `now`.
     pub fn purged(&mut self, now: Duration, purged: Purged) {
-        let yielded = purged.given_back >= 1 << 20;
+        let yielded = purged.given_back >= LITTLE;
         self.purged = true;
         self.last_purge = now;
         self.fruitless = if yielded { 0 } else { self.fruitless.saturating_add(1) };
-        self.not_before = if yielded { now } else { now + purged.took * PURGING_SHARE };
+        let pause = (PAUSE * 2u32.saturating_pow(self.fruitless.min(16))).min(LONGEST_PAUSE);
+        self.not_before = if yielded { now } else { now + pause };
     }
 
-    /// The room that is left to where something is to be done, at the pace at which a process can grow.
-    fn rest(&self, view: &View) -> Duration {
+    /// The time in which a process can grow into the room that is left. Where nothing moves, up to ten times
+    /// that: what has been seen to rest does not start at full pace.
+    fn next_rest(&mut self, view: &View) -> Duration {
         let Some(budget) = view.budget else { return self.marks.most_rest };
         let mark = if self.level == Level::Calm { self.marks.pressure } else { 1.0 };
-        let room = (view.part(mark)).saturating_sub(budget.usage);
-        let time = Duration::from_secs_f64(room as f64 / GROWTH_PER_SECOND);
-        time.clamp(self.marks.least_rest, self.marks.most_rest)
+        let room = view.part(mark).saturating_sub(budget.usage);
+        let room_for_dirty = match view.dirty {
+            Some(dirty) if self.level == Level::Calm => self.room_for_dirty(view).saturating_sub(dirty),
+            _ => u64::MAX,
+        };
+        let pace = |room: u64| Duration::from_secs_f64(room as f64 / GROWTH_PER_SECOND);
+        let least = pace(room.min(room_for_dirty)).clamp(self.marks.least_rest, self.marks.most_rest);
+        let seen = (budget.usage, view.dirty.unwrap_or(0));
+        let moved = self
+            .last
+            .replace(seen)
+            .is_none_or(|last| last.0.abs_diff(seen.0) + last.1.abs_diff(seen.1) >= LITTLE);
+        let most = least.max(WATCHFUL_REST).min(self.marks.most_rest);
+        self.rest = if moved { least } else { (self.rest * 2).clamp(least, most) };
+        self.rest
+    }
+}
+
+/// The highest value of the last one to two times [`REMEMBERED`].
+#[derive(Default)]
+struct Peak {
+    current: u64,
+    previous: u64,
+    since: Duration,
+}
+
+impl Peak {
+    fn see(&mut self, value: u64, now: Duration) {
+        if now.saturating_sub(self.since) >= REMEMBERED {
+            self.previous = std::mem::take(&mut self.current);
+            self.since = now;
+        }
+        self.current = self.current.max(value);
+    }
+
+    fn highest(&self) -> u64 {
+        self.current.max(self.previous)
     }
 }
