@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::Error;
 use crate::sources::{Absent, Figure};
-use policy::{Cause, Plan, Policy, Purged};
+use policy::{Cause, Plan, Policy};
 pub use policy::{Level, Marks, Reason};
 pub use senses::LimitSource;
 use senses::{Reading, Senses};
@@ -263,7 +263,7 @@ impl<'a> Governor<'a> {
     fn new(options: Options, listener: &'a Listener) -> Self {
         Self {
             senses: Senses::new(options.limit),
-            policy: Policy::new(options.marks, senses::manners()),
+            policy: Policy::new(options.marks, senses::manners(), senses::turn()),
             decay: None,
             listener,
             started: Instant::now(),
@@ -294,10 +294,11 @@ impl<'a> Governor<'a> {
         let plan = self.policy.decide(&reading.view(), self.started.elapsed());
         self.publish(&reading);
         self.tell_level(&reading, before, &plan);
-        self.set_decay(plan.tighten);
+        // Before decay is tightened, which gives back the same, and does not tell how much.
         if let Some(reason) = plan.purge {
             self.purge(&reading, reason);
         }
+        self.set_decay(plan.tighten);
         if plan.collect {
             lock(&STATE).collections += 1;
             self.tell(&reading, EventKind::Collect);
@@ -352,20 +353,19 @@ impl<'a> Governor<'a> {
         let started = Instant::now();
         let Some(Ok(method)) = super::purge::once(reading.dirty.unwrap_or(0)) else { return };
         let outcome = Outcome { method, before, after: self.senses.rss(), duration: started.elapsed() };
-        let dirty_after = self.senses.dirty_now();
+        let dirty_after = self.senses.dirty_after_purge();
         let given_back = match (reading.dirty, dirty_after) {
             // A process that grows meanwhile hides what was given back from RSS.
-            (Ok(before), Ok(after)) => before.saturating_sub(after),
+            (Ok(before), Some(Ok(after))) => before.saturating_sub(after),
             _ => outcome.released().and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0),
         };
-        let purged = Purged { took: outcome.duration, given_back };
-        self.policy.purged(self.started.elapsed(), purged);
+        self.policy.purged(self.started.elapsed(), given_back);
         {
             let mut state = lock(&STATE);
             state.purges += 1;
             state.released += outcome.released().map_or(0, |bytes| bytes.max(0) as u64);
             state.purging += outcome.duration;
-            state.dirty = dirty_after;
+            state.dirty = dirty_after.unwrap_or(state.dirty);
         }
         self.tell(reading, EventKind::Purge(reason, outcome));
     }

@@ -135,13 +135,6 @@ impl Reason {
     }
 }
 
-/// What came of a purge.
-#[derive(Clone, Copy, Debug)]
-pub struct Purged {
-    pub took: Duration,
-    pub given_back: u64,
-}
-
 /// The share of the limit that makes a purge worth it.
 const WORTH: f64 = 0.01;
 
@@ -182,6 +175,8 @@ const COLLECT_MOST: Duration = Duration::from_secs(30);
 pub struct Policy {
     marks: Marks,
     manners: Manners,
+    turn: Duration,
+    waiting_since: Option<Duration>,
     level: Level,
     /// Since when usage has been below the calm mark.
     calm_since: Option<Duration>,
@@ -202,10 +197,13 @@ pub struct Policy {
 }
 
 impl Policy {
-    pub fn new(marks: Marks, manners: Manners) -> Self {
+    /// `turn` is for how long this process lets others of its group go first.
+    pub fn new(marks: Marks, manners: Manners, turn: Duration) -> Self {
         Self {
             marks,
             manners,
+            turn,
+            waiting_since: None,
             level: Level::Calm,
             calm_since: None,
             last_purge: Duration::ZERO,
@@ -230,7 +228,8 @@ impl Policy {
         let stalled = view.stalled >= STALLED;
         self.live.see(view.live(), now);
         self.level = self.next_level(view, now);
-        let purge = self.reason_to_purge(view, now);
+        let reason = self.reason_to_purge(view, now);
+        let purge = self.in_turn(reason, view, now);
         let collect = self.wants_collection(view, now);
         Plan {
             tighten: self.level != Level::Calm,
@@ -257,7 +256,8 @@ impl Policy {
             Level::Limit => (self.marks.limit + self.marks.pressure) / 2.0,
             _ => self.marks.limit,
         };
-        if share >= near && self.purged { Level::Limit } else { Level::Pressure }
+        let nothing_to_purge = view.dirty.is_some_and(|dirty| dirty < view.worth());
+        if share >= near && (self.purged || nothing_to_purge) { Level::Limit } else { Level::Pressure }
     }
 
     fn begin_pressure(&mut self) {
@@ -306,6 +306,17 @@ impl Policy {
         room.min(view.part(self.marks.dirty))
     }
 
+    /// The workers of a cluster see the same pressure at the same moment. Where one's purge ends it, the others
+    /// need none.
+    fn in_turn(&mut self, reason: Option<Reason>, view: &View, now: Duration) -> Option<Reason> {
+        if reason.is_none() || !view.crowded || view.share() >= self.marks.limit {
+            self.waiting_since = None;
+            return reason;
+        }
+        let since = *self.waiting_since.get_or_insert(now);
+        reason.filter(|_| now.saturating_sub(since) >= self.turn)
+    }
+
     /// Where a trim stalls threads it is for idle moments, unless the limit is near.
     fn may_trim(&self, view: &View, now: Duration) -> bool {
         if self.manners == Manners::Counting {
@@ -350,9 +361,10 @@ impl Policy {
     }
 
     /// A purge has ended at `now`.
-    pub fn purged(&mut self, now: Duration, purged: Purged) {
-        let yielded = purged.given_back >= LITTLE;
+    pub fn purged(&mut self, now: Duration, given_back: u64) {
+        let yielded = given_back >= LITTLE;
         self.purged = true;
+        self.waiting_since = None;
         self.last_purge = now;
         self.fruitless = if yielded { 0 } else { self.fruitless.saturating_add(1) };
         let pause = (PAUSE * 2u32.saturating_pow(self.fruitless.min(16))).min(LONGEST_PAUSE);
@@ -375,7 +387,7 @@ impl Policy {
         let moved = self
             .last
             .replace(seen)
-            .is_none_or(|last| last.0.abs_diff(seen.0) + last.1.abs_diff(seen.1) >= LITTLE);
+            .is_none_or(|last| last.0.abs_diff(seen.0).max(last.1.abs_diff(seen.1)) >= LITTLE);
         let most = least.max(WATCHFUL_REST).min(self.marks.most_rest);
         self.rest = if moved { least } else { (self.rest * 2).clamp(least, most) };
         self.rest
@@ -403,3 +415,7 @@ impl Peak {
         self.current.max(self.previous)
     }
 }
+
+#[cfg(test)]
+#[path = "policy_tests.rs"]
+mod tests;

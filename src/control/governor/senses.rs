@@ -25,6 +25,15 @@ pub fn manners() -> Manners {
     }
 }
 
+/// The processes of one group start one after the other, and so differ in the low bits of their numbers.
+const TURNS: u32 = 8;
+const TURN: Duration = Duration::from_millis(25);
+
+/// For how long this process lets others of its group go first.
+pub fn turn() -> Duration {
+    TURN * (std::process::id() % TURNS)
+}
+
 /// One look.
 #[derive(Clone, Copy, Debug)]
 pub struct Reading {
@@ -116,9 +125,9 @@ impl Senses {
         process::Source::own().rss()
     }
 
-    /// What is left to purge, right after a purge.
-    pub fn dirty_now(&mut self) -> Figure {
-        self.dirty.read()
+    /// What is left right after a purge; `None` where counting it again would take too long.
+    pub fn dirty_after_purge(&mut self) -> Option<Figure> {
+        self.dirty.read_again()
     }
 
     /// Those in the group since the governor was started.
@@ -140,30 +149,32 @@ struct Dirty {
     cost: Duration,
 }
 
-/// With hundreds of arenas jemalloc takes milliseconds to count. It holds its own lock for that long, which
-/// other readers wait for, so a twentieth of the time at the most.
+/// With hundreds of arenas jemalloc takes milliseconds to count, and holds its own lock for that long, which other
+/// readers wait for: then, a twentieth of the time at the most.
+const SLOW: Duration = Duration::from_millis(1);
 const REST: u32 = 20;
 
 impl Dirty {
     fn read(&mut self) -> Figure {
         if let Some((at, figure)) = self.last
+            && self.cost >= SLOW
             && at.elapsed() < self.cost * REST
         {
             return figure;
         }
-        let figure = match super::senses::manners() {
-            Manners::Counting => self.count(),
+        let started = Instant::now();
+        let figure = match manners() {
+            Manners::Counting => Stats::refresh().freed(),
             _ => Err(Absent::NotCounted(allocator().kind.name())),
         };
+        self.cost = started.elapsed();
         self.last = Some((Instant::now(), figure));
         figure
     }
 
-    fn count(&mut self) -> Figure {
-        let started = Instant::now();
-        let figure = Stats::refresh().freed();
-        self.cost = started.elapsed();
-        figure
+    /// Right after a purge; `None` where it has to rest.
+    fn read_again(&mut self) -> Option<Figure> {
+        (self.cost < SLOW).then(|| self.read())
     }
 }
 
