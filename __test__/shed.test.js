@@ -4,6 +4,7 @@ const assert = require('node:assert/strict');
 const { EventEmitter, once } = require('node:events');
 const http = require('node:http');
 const http2 = require('node:http2');
+const { monitorEventLoopDelay } = require('node:perf_hooks');
 const { describe, it } = require('node:test');
 const express = require('express');
 const express4 = require('express4');
@@ -145,13 +146,12 @@ describe("the governor's level", () => {
   });
 
   it('counts no more after stop()', (t) => {
-    const { shed, warnings } = fakes(t, { governor: LIMIT });
+    const { shed } = fakes(t, { governor: LIMIT });
     const turnAway = shed();
     turnAway.stop();
     turnAway.stop();
     assert.deepEqual(outcome(turnAway), NEXT);
     assert.equal(turnAway.memoryUsage().shedding, null);
-    assert.deepEqual(warnings, []);
   });
 });
 
@@ -215,7 +215,8 @@ describe('a request', () => {
 
 /** Starts each kind of server on `turnAway`, with /health before it and `work` behind it; resolves with its port. */
 const SERVERS = {
-  'node:http': (t, turnAway, work) => listening(t, http.createServer(plain(turnAway, work))),
+  'node:http': (t, turnAway, work) =>
+    listening(t, http.createServer({ rejectNonStandardBodyWrites: true }, plain(turnAway, work))),
   'Express 5': (t, turnAway, work) => listening(t, http.createServer(app(express, turnAway, work))),
   'Express 4': (t, turnAway, work) =>
     listening(t, http.createServer(app(express4, turnAway, work))),
@@ -567,13 +568,23 @@ describe('memoryUsage()', () => {
     assert.deepEqual([after.eventLoopDelay, after.eventLoopUtilized], [null, null]);
   });
 
-  it('samples nothing without a threshold', (t) => {
+  it('samples nothing without a threshold, and no delay without its own', (t) => {
     const { shed } = fakes(t);
+    const histogram = Object.getPrototypeOf(monitorEventLoopDelay());
     const setInterval = t.mock.method(globalThis, 'setInterval');
+    const clearInterval = t.mock.method(globalThis, 'clearInterval');
+    const enable = t.mock.method(histogram, 'enable');
+    const disable = t.mock.method(histogram, 'disable');
+    const counts = () => [setInterval, enable, disable].map(({ mock }) => mock.callCount());
     shed();
-    assert.equal(setInterval.mock.callCount(), 0);
+    assert.deepEqual(counts(), [0, 0, 0]);
     shed({ maxRssBytes: 1 });
-    assert.equal(setInterval.mock.callCount(), 1);
+    assert.deepEqual(counts(), [1, 0, 0]);
+    const turnAway = shed({ maxEventLoopDelay: 1 });
+    assert.deepEqual(counts(), [2, 1, 0]);
+    turnAway.stop();
+    assert.deepEqual(counts(), [2, 1, 1]);
+    assert.equal(clearInterval.mock.calls.at(-1).arguments[0], setInterval.mock.calls[1].result);
   });
 });
 
@@ -591,6 +602,14 @@ describe('a warning', () => {
     const { shed, warnings } = fakes(t, { governor: { running: false, level: 'calm' } });
     outcome(shed());
     assert.equal(warnings.length, 1);
+  });
+
+  it('is not given by what was stopped', (t) => {
+    const { shed, warnings } = fakes(t, { governor: null });
+    const turnAway = shed();
+    turnAway.stop();
+    outcome(turnAway);
+    assert.deepEqual(warnings, []);
   });
 
   for (const [governor, options] of [

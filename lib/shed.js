@@ -97,9 +97,9 @@ class Sampler {
 
   stop() {
     clearInterval(this.#timer);
-    this.#timer = undefined;
     this.#histogram?.disable();
-    Object.assign(this, { exceeded: null, eventLoopDelay: null, eventLoopUtilized: null });
+    this.eventLoopDelay = null;
+    this.eventLoopUtilized = null;
   }
 
   #sample() {
@@ -152,7 +152,7 @@ class Sampler {
     this.#purgeRestsUntil = startedAt + PURGE_PAUSE * (this.#now() - startedAt);
     const rss = this.#memory()?.rss ?? null;
     this.#purgedRss = this.#isRssAbove(rss) ? rss : null;
-    if (this.#timer !== undefined) this.#compare();
+    this.#compare();
   }
 
   #compare() {
@@ -221,6 +221,7 @@ function createAnswer({ message, retryAfter }) {
       return;
     }
     res.writeHead(503, sized);
+    // A server with `rejectNonStandardBodyWrites` throws where HEAD is given one.
     res.end(req.method === 'HEAD' ? undefined : body);
   }
 
