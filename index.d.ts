@@ -614,10 +614,11 @@ export interface ShedOptions {
 
 /** The numbers that @fastify/under-pressure calls `memoryUsage()`, and the governor's. */
 export interface ShedFigures {
-  /** In milliseconds, as of the last sample. */
+  /** In milliseconds, the mean between the last two samples; `null` without `maxEventLoopDelay`. */
   eventLoopDelay: number | null;
-  /** 0 to 1, as of the last sample. */
+  /** 0 to 1, between the last two samples; `null` without `maxEventLoopUtilization`. */
   eventLoopUtilized: number | null;
+  /** Read when called, as `rssBytes` is: they need no sample. */
   heapUsed: number | null;
   rssBytes: number | null;
   /** Why requests are turned away now; `null` where they are not. */
@@ -1104,7 +1105,9 @@ export function govern(options?: GovernOptions): Governor;
 /**
  * Turns requests away, with 503 and `Retry-After`, only while memory stays near the limit after a purge (the
  * governor's level `limit`), or one of the thresholds is exceeded. Memory is watched by `govern()`, which it does
- * not start: without it the process gets one warning, and only the thresholds count.
+ * not start: without it only the thresholds count, and where none is set either, the first request makes the
+ * process emit one warning. Nothing is sampled without a threshold. The answer's body is
+ * `{ "error": { "code": "ERR_HEAPGAP_SHED", "message": … } }`.
  *
  * @throws {TypeError | RangeError} as `stats()`.
  */

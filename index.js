@@ -53,6 +53,16 @@ function watch(options) {
   return makeWatch(options);
 }
 
+let makeShed;
+
+function shed(options) {
+  makeShed ??= loaded(() => require('./lib/shed.js')).createShed({
+    governorFigures: loaded(() => require('./lib/govern.js')).governorFigures,
+    purge,
+  });
+  return makeShed(options);
+}
+
 let runDiagnosis;
 
 async function diagnose(options) {
@@ -88,6 +98,7 @@ module.exports = {
   inspect,
   purge,
   route,
+  shed,
   snapshot,
   stats,
   watch,

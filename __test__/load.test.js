@@ -12,9 +12,11 @@ const NAMES = [
   'allocator',
   'diagnose',
   'doctor',
+  'govern',
   'inspect',
   'purge',
   'route',
+  'shed',
   'snapshot',
   'stats',
   'watch',
@@ -124,6 +126,7 @@ test('nothing keeps an idle process alive', async () => {
   const code = `
     const heapgap = require('..');
     heapgap.stats(); heapgap.snapshot(); heapgap.route(); heapgap.purge(); heapgap.watch();
+    heapgap.govern(); heapgap.shed({ maxEventLoopDelay: 1 });
     heapgap.inspect(); heapgap.diagnose(); heapgap.diagnose({ experiment: true });`;
   const { code: status, signal } = await finished(process.execPath, ['-e', code], {
     cwd: __dirname,

@@ -1,6 +1,7 @@
 // Compiled, not run: what a strict TypeScript service may and may not write.
 
 import http from 'node:http';
+import fastify from 'fastify';
 import {
   type AllocatorName,
   allocator,
@@ -9,6 +10,9 @@ import {
   diagnose,
   doctor,
   type Finding,
+  type Governor,
+  type GovernorLevel,
+  govern,
   type Inspection,
   inspect,
   type KeptCode,
@@ -16,6 +20,9 @@ import {
   type PurgeReport,
   purge,
   route,
+  type Shed,
+  type ShedReason,
+  shed,
   snapshot,
   stats,
   type Watch,
@@ -82,15 +89,40 @@ const parts: [LedgerPartName, number | null][] = [['dirty', whole.ledger.parts.d
 const wasted: number | null = whole.sizeClasses?.[0]?.waste ?? null;
 route({ heapSnapshot: process.env.NODE_ENV !== 'production' });
 
+const governor: Governor = govern({ limit: undefined, gc: true });
+governor.on('purge', ({ reason, released }) => console.log(reason, (released ?? 0) / 2));
+governor.once('limit', ({ usage }) => console.log(usage));
+// @ts-expect-error: no such event.
+governor.on('panic', () => {});
+const level: GovernorLevel = governor.state().level;
+await governor.stop();
+
+const turnAway: Shed = shed({ retryAfter: 5, maxRssBytes: undefined });
+http.createServer((req, res) => turnAway(req, res, () => res.end('ok')));
+fastify().addHook('onRequest', turnAway);
+const { shedding, eventLoopDelay, governor: seen } = turnAway.memoryUsage();
+const shedFor: ShedReason | null = shedding;
+const governed: boolean = seen?.running ?? false;
+// @ts-expect-error: a figure may be null.
+const late: number = eventLoopDelay;
+turnAway.stop();
+// @ts-expect-error: thresholds are numbers.
+shed({ maxRssBytes: '512MB' });
+// @ts-expect-error: no such option.
+shed({ healthCheck: () => true });
+
 export {
   before,
   capable,
   careless,
   code,
   garbage,
+  governed,
   headroom,
   healthy,
+  late,
   leaked,
+  level,
   lines,
   odd,
   parts,
@@ -98,6 +130,7 @@ export {
   reasons,
   released,
   rss,
+  shedFor,
   sockets,
   spaces,
   stalled,

@@ -5,15 +5,29 @@ import heapgap, {
   allocator,
   diagnose,
   doctor,
+  govern,
   inspect,
   purge,
   route,
+  shed,
   snapshot,
   stats,
   watch,
 } from 'heapgap';
 
-const taken = { allocator, diagnose, doctor, inspect, purge, route, snapshot, stats, watch };
+const taken = {
+  allocator,
+  diagnose,
+  doctor,
+  govern,
+  inspect,
+  purge,
+  route,
+  shed,
+  snapshot,
+  stats,
+  watch,
+};
 assert.deepStrictEqual(Object.keys(taken).sort(), Object.keys(heapgap).sort());
 for (const [name, value] of Object.entries(taken)) assert.equal(typeof value, 'function', name);
 assert.equal(allocator().capabilities.stats, true, allocator().evidence.join('; '));

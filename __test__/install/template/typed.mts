@@ -7,11 +7,15 @@ import heapgap, {
   type Diagnosis,
   diagnose,
   doctor,
+  type Governor,
+  govern,
   type Inspection,
   inspect,
   type PurgeReport,
   purge,
   route,
+  type Shed,
+  shed,
   snapshot,
   stats,
   type Watch,
@@ -23,9 +27,11 @@ const taken: typeof heapgap = {
   allocator,
   diagnose,
   doctor,
+  govern,
   inspect,
   purge,
   route,
+  shed,
   snapshot,
   stats,
   watch,
@@ -40,6 +46,12 @@ assert.equal(typeof healthy, 'boolean');
 assert.equal(report.allocator, stats().allocator);
 // @ts-expect-error: no such option
 assert.throws(() => stats({ maxAge: 1 }), { code: 'ERR_HEAPGAP_UNKNOWN_OPTION' });
+
+const governor: Governor = govern({ limitMark: 0.95 });
+const turnAway: Shed = shed({ retryAfter: 5 });
+turnAway({}, {}, () => {});
+assert.equal(turnAway.memoryUsage().shed, 0);
+await governor.stop();
 
 const watching: Watch = watch({ capacity: 2 });
 const found: Diagnosis = await diagnose({ window: watching });
