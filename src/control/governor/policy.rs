@@ -256,8 +256,7 @@ impl Policy {
             Level::Limit => (self.marks.limit + self.marks.pressure) / 2.0,
             _ => self.marks.limit,
         };
-        let nothing_to_purge = view.dirty.is_some_and(|dirty| dirty < view.worth());
-        if share >= near && (self.purged || nothing_to_purge) { Level::Limit } else { Level::Pressure }
+        if share >= near && self.purged { Level::Limit } else { Level::Pressure }
     }
 
     fn begin_pressure(&mut self) {
@@ -286,6 +285,10 @@ impl Policy {
     }
 
     fn reason_to_purge_counted(&self, view: &View, dirty: u64, now: Duration) -> Option<Reason> {
+        // Once in any case: what is left after it is live.
+        if self.level != Level::Calm && view.share() >= self.marks.limit && !self.purged {
+            return Some(Reason::Pressure);
+        }
         let is_much = dirty >= view.part(self.marks.dirty / 2.0).max(LITTLE);
         if dirty < view.worth() || (now < self.not_before && !is_much) {
             return None;

@@ -76,10 +76,12 @@ fn what_is_left_after_a_purge_is_the_limit_s() {
 }
 
 #[test]
-fn live_memory_near_the_limit_needs_no_purge_to_be_known() {
+fn near_the_limit_it_is_purged_once_whatever_there_is_to_purge() {
     let mut policy = policy(Manners::Counting);
-    let plan = policy.decide(&view(95, 0), MS(0));
-    assert_eq!((policy.level(), plan.purge), (Level::Limit, None));
+    assert_eq!(policy.decide(&view(95, 0), MS(0)).purge, Some(Reason::Pressure));
+    policy.purged(MS(1), NOTHING);
+    assert_eq!(policy.decide(&view(95, 0), MS(5)).purge, None);
+    assert_eq!(policy.level(), Level::Limit);
 }
 
 #[test]
@@ -250,7 +252,7 @@ proptest! {
             prop_assert_eq!(plan.tighten, policy.level() != Level::Calm);
             prop_assert!(plan.rest >= MARKS.least_rest && plan.rest <= MARKS.most_rest);
             let dirty = view.dirty.unwrap_or(u64::MAX);
-            prop_assert!(plan.purge.is_none() || dirty >= view.worth());
+            prop_assert!(plan.purge.is_none() || dirty >= view.worth() || view.share() >= MARKS.limit);
             if plan.collect {
                 prop_assert!(collected_at.is_none_or(|at| now - at >= COLLECT_EVERY));
                 collected_at = Some(now);
