@@ -89,7 +89,7 @@ describe('NODE_OPTIONS', () => {
       const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'heapgap-'));
       t.after(() => fs.rmSync(folder, { recursive: true }));
       const names = ['plain.js', 'a b.js', 'a"b.js', 'a\\b.js', 'a\\".js', "a'b.js", 'é\n.js'];
-      const code = 'process.stdout.write(`${JSON.stringify(__filename)}\n`)';
+      const code = 'console.log(JSON.stringify(__filename))';
       for (const name of names) fs.writeFileSync(path.join(folder, name), code);
       const files = names.map((name) => path.join(folder, name));
       const NODE_OPTIONS = files.reduce(withRequire, '--title="a \\" b"');
