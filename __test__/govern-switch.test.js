@@ -237,6 +237,15 @@ describe('HEAPGAP_GOVERN with heapgap/preload', () => {
     });
   }
 
+  test('without an addon: one warning, and the service starts', async (t) => {
+    const { start, calls, preload } = recording(t, { addon: false });
+    const env = { HEAPGAP_GOVERN: '1', HEAPGAP_PRELOAD: '0' };
+    const ended = await start(['-r', preload, REPORT], { env });
+    parse(ended);
+    assertWarning(ended.stderr, /no native addon for .* is installed/);
+    assert.deepEqual(calls(), []);
+  });
+
   test('a part of heapgap that cannot be loaded: one warning, and the service starts', async (t) => {
     for (const missing of ['govern.js', 'govern-switch.js']) {
       const { folder, start, preload } = recording(t);

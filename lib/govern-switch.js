@@ -2,6 +2,7 @@
 // What HEAPGAP_GOVERN asks of heapgap/preload: a governor without a line of code.
 
 const { invalidArg } = require('./errors.js');
+const { addon, why } = require('./native.js');
 
 /** What `1` stands for, and JSON does not name. */
 const DEFAULTS = { gc: false };
@@ -32,6 +33,7 @@ function switchOn(setting) {
   if (process[SWITCHED]) return;
   process[SWITCHED] = true;
   const options = optionsOf(setting);
+  if (!addon) throw new Error(why);
   const { govern, governorFigures } = require('./govern.js');
   if (governorFigures()?.running) return;
   govern(options, { replaceable: true });
