@@ -5,7 +5,8 @@ const { govern, snapshot } = require('../../..');
 
 async function main() {
   const before = snapshot().governor?.running ?? false;
-  const governor = govern({ limit: Number(process.argv[2]) });
+  const given = Number(process.argv[2]);
+  const governor = govern({ limit: given });
   const second = (() => {
     try {
       govern();
@@ -14,7 +15,8 @@ async function main() {
       return error.message;
     }
   })();
-  while (governor.state().limit === null) await new Promise(setImmediate);
+  // Until its first look the figures are those of the one before.
+  while (governor.state().limit !== given) await new Promise(setImmediate);
   const { running, limit, limitSource } = snapshot().governor;
   await governor.stop();
   const after = snapshot().governor.running;
