@@ -351,6 +351,14 @@ describe('heap-headroom', () => {
     ['-r $HOME/a.js', '# in NODE_OPTIONS, set: --max-old-space-size=134'],
     [`-r /${'a'.repeat(400)}`, '# in NODE_OPTIONS, set: --max-old-space-size=134'],
     [PROBE, 'ENV NODE_OPTIONS=--max-old-space-size=134'],
+    [
+      `-r ./a.js --require "/app/node_modules/heapgap/lib/preload.js" ${PROBE}`,
+      'ENV NODE_OPTIONS="-r ./a.js --max-old-space-size=134"',
+    ],
+    [
+      '--require "/app/other/lib/preload.js"',
+      `ENV NODE_OPTIONS='--require "/app/other/lib/preload.js" --max-old-space-size=134'`,
+    ],
     [`-r ./a.js ${PROBE} -r b`, 'ENV NODE_OPTIONS="-r ./a.js -r b --max-old-space-size=134"'],
   ];
   for (const [text, line] of NODE_OPTIONS) {

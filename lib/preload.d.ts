@@ -8,6 +8,10 @@
  * So is one that jemalloc cannot be had for; one warning (`HEAPGAP_PRELOAD`) then says why. In
  * worker threads, and with the environment variable `HEAPGAP_PRELOAD=0`, nothing happens.
  *
+ * Where the environment variable `HEAPGAP_GOVERN` is `1`, or the options of `govern()` as a JSON object, a governor is
+ * started too, on whatever allocator is live in the end. The program's own `govern()` replaces it. A value that
+ * is neither gets one warning (`HEAPGAP_GOVERN`), and no governor; unset, empty and `0` ask for none.
+ *
  * A worker of node:cluster that starts anew emits `online` twice; where the primary loads this, its workers
  * inherit jemalloc, and it does not come to that.
  */

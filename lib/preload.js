@@ -1,13 +1,13 @@
 'use strict';
-// Puts this process on the shipped jemalloc. Loaded before anything else, by `import 'heapgap/preload'` as
-// the first line or by `node -r heapgap/preload`.
+// Puts this process on the shipped jemalloc, and governs it where HEAPGAP_GOVERN says so. Loaded before anything
+// else, by `import 'heapgap/preload'` as the first line or by `node -r heapgap/preload`.
 
 const { isMainThread } = require('node:worker_threads');
 
 const { allocator } = require('./native.js');
 
-/** `0`: leave this process and its children as they are. */
-const { HEAPGAP_PRELOAD: setting = '1' } = process.env;
+/** HEAPGAP_PRELOAD=0: leave this process and its children on the allocator that they have. */
+const { HEAPGAP_PRELOAD: setting = '1', HEAPGAP_GOVERN: governing = '' } = process.env;
 
 function preload() {
   if (!isMainThread || setting === '0') return;
@@ -22,9 +22,21 @@ function preload() {
   giveUp(`expected HEAPGAP_PRELOAD to be 0 or 1, got ${JSON.stringify(setting)}`);
 }
 
+function govern() {
+  if (!isMainThread || governing === '' || governing === '0') return;
+  try {
+    require('./govern-switch.js').switchOn(governing);
+  } catch (error) {
+    const message = `no governor runs in this process: ${error.message} (HEAPGAP_GOVERN=0 asks for none)`;
+    process.emitWarning(message, { type: 'HeapgapWarning', code: 'HEAPGAP_GOVERN' });
+  }
+}
+
 // A service must not fail to start because of its allocator.
 try {
   preload();
 } catch (error) {
   require('./reexec.js').warn(error.message);
 }
+// A process that starts anew does not come here.
+govern();

@@ -3,7 +3,7 @@
 
 const fs = require('node:fs');
 
-const USAGE = `usage: heapgap run [--] <command> [argument…]
+const USAGE = `usage: heapgap run [--govern] [--] <command> [argument…]
        heapgap path
        heapgap doctor [--json] [--pid <n>] [--timeout <seconds>] [-- <command> [argument…]]
        heapgap --help | --version
@@ -11,6 +11,8 @@ const USAGE = `usage: heapgap run [--] <command> [argument…]
 run   starts the command on the jemalloc that heapgap ships. LD_PRELOAD and MALLOC_CONF are kept:
       pairs of MALLOC_CONF that you set win over heapgap's. The command takes over this process,
       so its pid, signals and exit status are its own.
+      --govern starts a governor in each Node.js process of the command, through NODE_OPTIONS, where what
+      is there is kept. HEAPGAP_GOVERN may hold its options as JSON; HEAPGAP_GOVERN=0 turns it off.
 path  prints where that jemalloc is, for an LD_PRELOAD of your own.
 doctor
       says whether jemalloc is live and set up well, and what to change where it is not: in this

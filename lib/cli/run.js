@@ -3,11 +3,12 @@
 
 const { spawn } = require('node:child_process');
 const os = require('node:os');
+const path = require('node:path');
 const tty = require('node:tty');
 
 const { jemallocVariables } = require('../environment.js');
 const { findLibrary } = require('../library.js');
-const { addon } = require('../native.js');
+const { addon, why: whyNoAddon } = require('../native.js');
 const { fail, say, usageError } = require('./output.js');
 
 // As env(1), nohup(1) and timeout(1) use them.
@@ -17,7 +18,11 @@ const EXIT_NOT_FOUND = 127;
 const FROM_TERMINAL = ['SIGINT', 'SIGQUIT'];
 const FORWARDED = [...FROM_TERMINAL, 'SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'];
 
-function run(words) {
+const GOVERN = '--govern';
+const PRELOAD = path.join(__dirname, '..', 'preload.js');
+
+function run(given) {
+  const words = given[0] === GOVERN ? given.slice(1) : given;
   const [command, ...args] = words[0] === '--' ? words.slice(1) : words;
   if (command === undefined)
     return usageError('run needs a command, such as: heapgap run -- node server.js');
@@ -26,13 +31,35 @@ function run(words) {
   const { library, why } = findLibrary();
   // A service must not fail to start because of its allocator.
   if (!library) say(`starting ${command} without jemalloc: ${why}`);
-  const variables = library ? jemallocVariables(process.env, library) : {};
+  const variables = {
+    ...(library && jemallocVariables(process.env, library)),
+    ...(given[0] === GOVERN && governed(command, library)),
+  };
   try {
     if (!addon) return runAsChild(command, args, variables);
     addon.exec(command, args, variables);
   } catch (error) {
     cannotStart(command, error);
   }
+}
+
+/** What makes each Node.js process of the command govern itself. */
+function governed(command, library) {
+  const { HEAPGAP_GOVERN: setting, NODE_OPTIONS } = process.env;
+  // Who runs the service turns it off so, whatever its command says.
+  if (setting === '0') return {};
+  if (!addon) {
+    say(`starting ${command} without a governor: ${whyNoAddon}`);
+    return {};
+  }
+  // Loaded when asked for: most commands are started without.
+  const { withRequire } = require('../node-options.js');
+  return {
+    HEAPGAP_GOVERN: setting || '1',
+    NODE_OPTIONS: withRequire(NODE_OPTIONS, PRELOAD),
+    // heapgap/preload would look for the same library, in vain, and say so in each process.
+    ...(!library && { HEAPGAP_PRELOAD: '0' }),
+  };
 }
 
 /**

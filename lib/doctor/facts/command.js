@@ -8,6 +8,7 @@ const os = require('node:os');
 const path = require('node:path');
 
 const { couldNotLook } = require('../../errors.js');
+const { requireOption, withRequire } = require('../../node-options.js');
 const { readExecutable, readPreload } = require('./preload.js');
 const { describeMapped, labelOf, readProcess, splitArguments } = require('./process.js');
 const { withFile } = require('./files.js');
@@ -34,11 +35,7 @@ const MAX_STDERR = 256 * 1024;
 const MAX_REPORTS = 4096;
 const MAX_REPORT = 1024 * 1024;
 
-/** NODE_OPTIONS takes a word in double quotes, with backslashes inside (node.1). */
-const quoted = (file) => `"${file.replace(/["\\]/g, '\\$&')}"`;
-const REQUIRE = `--require ${quoted(PROBE)}`;
-
-const withProbe = (options) => (options ? `${options} ${REQUIRE}` : REQUIRE);
+const REQUIRE = requireOption(PROBE);
 
 /** What NODE_OPTIONS would be without us. */
 function withoutProbe(environment) {
@@ -324,7 +321,7 @@ async function observe(command, { timeoutMs, signal }) {
   const folder = makeFolder();
   const env = {
     ...process.env,
-    NODE_OPTIONS: withProbe(process.env.NODE_OPTIONS),
+    NODE_OPTIONS: withRequire(process.env.NODE_OPTIONS, PROBE),
     [REPORTS]: folder.reports,
   };
   const removeFolder = () => fs.rmSync(folder.outer, { recursive: true, force: true });

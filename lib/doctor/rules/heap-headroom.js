@@ -19,12 +19,15 @@ function flagOf({ environment, ownArguments }) {
   return found.at(-1) ?? null;
 }
 
-/** doctor's own, where a daemon was started by it and has kept it (facts/command.js). */
-const PROBE = /(?:^| )--require "(?:[^"\\]|\\.)*\/lib\/doctor\/probe\.js"/g;
+/**
+ * What heapgap itself adds: doctor, where a daemon was started by it and has kept it (facts/command.js), and
+ * `heapgap run --govern`. In an image's environment it would break what runs before heapgap is installed.
+ */
+const OWN = /(?:^| )--require "(?:[^"\\]|\\.)*\/(?:lib\/doctor\/probe|heapgap\/lib\/preload)\.js"/g;
 
 /** NODE_OPTIONS with each flag set to what fits, or with the flag added; all else stays. */
 function fittingOptions({ environment }, maxOldSpaceMb) {
-  const options = (environment?.NODE_OPTIONS ?? '').replace(PROBE, '').trim();
+  const options = (environment?.NODE_OPTIONS ?? '').replace(OWN, '').trim();
   const set = options.replace(FLAG, (_, name) => `${name}${maxOldSpaceMb}`);
   if (set !== options || flagOf({ environment, ownArguments: [] })) return set;
   return `${options} --max-old-space-size=${maxOldSpaceMb}`.trim();

@@ -1,0 +1,2 @@
+import 'heapgap/preload';
+import './figures.js';
