@@ -300,6 +300,15 @@ describe('heapgap run --govern', () => {
     );
   });
 
+  test('HEAPGAP_GOVERN alone does the same as --govern', async (t) => {
+    const { run, calls, preload } = recording(t);
+    const { env } = parse(await run(['--', NODE, REPORT], { env: { HEAPGAP_GOVERN: '1' } }));
+    assert.equal(env.NODE_OPTIONS, requireOption(preload));
+    assert.equal(calls().length, 1);
+    const off = parse(await run(['--', NODE, REPORT], { env: { HEAPGAP_GOVERN: '0' } }));
+    assert.equal(off.env.NODE_OPTIONS, undefined);
+  });
+
   test('two of them, one in the other', async (t) => {
     const { folder, run, calls, preload } = recording(t);
     const inner = [NODE, path.join(folder, 'bin', 'heapgap.js'), 'run', '--govern', NODE, REPORT];

@@ -12,7 +12,7 @@ run   starts the command on the jemalloc that heapgap ships. LD_PRELOAD and MALL
       pairs of MALLOC_CONF that you set win over heapgap's. The command takes over this process,
       so its pid, signals and exit status are its own.
       --govern starts a governor in each Node.js process of the command, through NODE_OPTIONS, where what
-      is there is kept. HEAPGAP_GOVERN may hold its options as JSON; HEAPGAP_GOVERN=0 turns it off.
+      is there is kept. HEAPGAP_GOVERN=1 does the same, or its options as JSON; 0 turns it off.
 path  prints where that jemalloc is, for an LD_PRELOAD of your own.
 doctor
       says whether jemalloc is live and set up well, and what to change where it is not: in this

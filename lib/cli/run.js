@@ -33,7 +33,7 @@ function run(given) {
   if (!library) say(`starting ${command} without jemalloc: ${why}`);
   const variables = {
     ...(library && jemallocVariables(process.env, library)),
-    ...(given[0] === GOVERN && governed(command, library)),
+    ...((given[0] === GOVERN || process.env.HEAPGAP_GOVERN) && governed(command, library)),
   };
   try {
     if (!addon) return runAsChild(command, args, variables);

@@ -154,7 +154,7 @@ pub fn snapshot(table: &mut Table, snapshot: &Snapshot, governor: Option<&State>
 pub fn governor(table: &mut Table, state: Option<&State>) {
     let running = state.map_or(ABSENT, |state| f64::from(u8::from(state.running)));
     table.number("running", running);
-    let never = State::default();
+    let never = State::new();
     let state = state.unwrap_or(&never);
     table.number("level", f64::from(state.level as u8));
     table.number("limitSource", state.source.map_or(ABSENT, |source| f64::from(source as u8)));

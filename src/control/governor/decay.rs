@@ -21,6 +21,7 @@ impl Tightened {
         if allocator().kind != Kind::Jemalloc {
             return None;
         }
+        make_oversize_arena();
         let arenas = unsigned(b"arenas.narenas\0")?;
         // Muzzy first: else pages that leave the dirty state would stop there.
         let muzzy = Found::tighten(b"arenas.muzzy_decay_ms\0", b"arena.0.muzzy_decay_ms\0", arenas)?;
@@ -76,28 +77,31 @@ impl Found {
         }
         let count = unsigned(b"arenas.narenas\0").unwrap_or(0) as usize;
         for index in 0..count {
-            let Some(setting) = self.setting_of(index) else { continue };
+            // One that was not there would have had the default.
+            let setting = self.arenas.get(index).copied().flatten().unwrap_or(self.default);
             let arena = self.arena(index);
             if setting != AT_ONCE && read_mib(&arena) == Some(AT_ONCE) {
                 write_mib(&arena, setting);
             }
         }
     }
-
-    /// What an arena had, or would have if it had been made without pressure.
-    fn setting_of(&self, index: usize) -> Option<isize> {
-        match self.arenas.get(index) {
-            Some(Some(found)) => Some(*found),
-            _ if Some(index) == oversize_arena() => None,
-            _ => Some(self.default),
-        }
-    }
 }
 
-/// The arena for blocks of `opt.oversize_threshold` and more, which jemalloc makes after the automatic ones.
-/// It gives its own a decay time of 0, whatever the default (arena_choose_huge in its src/arena.c).
-fn oversize_arena() -> Option<usize> {
-    unsigned(b"opt.narenas\0").map(|count| count as usize)
+/// Has jemalloc make its arena for blocks of `opt.oversize_threshold` and more, which comes after the automatic ones.
+/// What decay times it gets depends on the default, the version and the background threads (arena_choose_huge in
+/// jemalloc's src/arena.c): made under pressure, it would have ours, and nothing would tell what to restore.
+fn make_oversize_arena() {
+    let Some(index) = unsigned(b"opt.narenas\0") else { return };
+    let mut key = [0; 3];
+    let Ok(()) = raw::name_to_mib(b"arena.0.dirty_decay_ms\0", &mut key) else { return };
+    key[1] = index as usize;
+    let is_there = read_mib(&key).is_some();
+    // SAFETY: every bit pattern is a `usize`, and a key of another size answers EINVAL.
+    let threshold = unsafe { raw::read::<usize>(b"opt.oversize_threshold\0") }.unwrap_or(0);
+    if !is_there && threshold > 0 {
+        // Never touched, so that only the arena takes memory.
+        drop(std::hint::black_box(Vec::<u8>::with_capacity(threshold)));
+    }
 }
 
 fn unsigned(key: &'static [u8]) -> Option<u32> {

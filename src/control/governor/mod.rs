@@ -50,7 +50,8 @@ pub struct State {
 const NOT_LOOKED: Absent = Absent::Because("the governor has not looked yet");
 
 impl State {
-    const fn new() -> Self {
+    /// Before the first look.
+    pub const fn new() -> Self {
         Self {
             running: false,
             level: Level::Calm,
@@ -66,12 +67,6 @@ impl State {
             collections: 0,
             oom_kills: Err(NOT_LOOKED),
         }
-    }
-}
-
-impl Default for State {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -138,7 +133,8 @@ struct Running {
 }
 
 static SHARED: Mutex<Shared> = Mutex::new(Shared { running: None, leaving: None });
-static STATE: Mutex<State> = Mutex::new(State::new());
+/// `None` until the first governor.
+static STATE: Mutex<Option<State>> = Mutex::new(None);
 
 /// A panic while holding one of these locks leaves nothing half-written behind.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -203,9 +199,21 @@ pub fn start(options: Options, listener: Listener) -> Result<u64, Error> {
         *last
     };
     shared.running = Some(Running { id, bell, thread });
-    let mut state = lock(&STATE);
-    *state = State { running: true, purges: state.purges, released: state.released, ..*state };
+    renew_state();
     Ok(id)
+}
+
+/// What a new governor has done is added to what those before it did; what they saw is of the past.
+fn renew_state() {
+    let mut state = lock(&STATE);
+    let State { purges, released, purging, flips, collections, .. } = state.unwrap_or(State::new());
+    *state = Some(State { running: true, purges, released, purging, flips, collections, ..State::new() });
+}
+
+fn update(change: impl FnOnce(&mut State)) {
+    if let Some(state) = &mut *lock(&STATE) {
+        change(state);
+    }
 }
 
 /// Tells the governor of that number to end, without waiting for it. Answers whether it ran.
@@ -214,7 +222,7 @@ pub fn dismiss(id: u64) -> bool {
     let Some(running) = shared.running.take_if(|running| running.id == id) else { return false };
     running.bell.ring(|rung| rung.stop = true);
     shared.leaving = Some(running.thread);
-    lock(&STATE).running = false;
+    update(|state| state.running = false);
     true
 }
 
@@ -234,8 +242,7 @@ pub fn collected(freed: u64) {
 
 /// What the governor sees and has done, as of its last look; `None` where there never was one.
 pub fn state() -> Option<State> {
-    let state = *lock(&STATE);
-    (state.running || !matches!(state.limit, Err(NOT_LOOKED))).then_some(state)
+    *lock(&STATE)
 }
 
 /// The governor's thread.
@@ -245,7 +252,7 @@ fn govern(options: Options, bell: &Bell, listener: &Listener) {
     let ended = catch_unwind(AssertUnwindSafe(|| governor.run(bell)));
     let _ = catch_unwind(AssertUnwindSafe(|| governor.leave()));
     if ended.is_err() {
-        lock(&STATE).running = false;
+        update(|state| state.running = false);
     }
 }
 
@@ -300,7 +307,7 @@ impl<'a> Governor<'a> {
         }
         self.set_decay(plan.tighten);
         if plan.collect {
-            lock(&STATE).collections += 1;
+            update(|state| state.collections += 1);
             self.tell(&reading, EventKind::Collect);
         }
         plan.rest
@@ -316,22 +323,21 @@ impl<'a> Governor<'a> {
     }
 
     fn tell_level(&mut self, reading: &Reading, before: Level, plan: &Plan) {
-        match (before, self.policy.level()) {
-            (Level::Calm, Level::Calm) => {}
-            (Level::Calm, _) => {
-                self.pressed_since = Some(Instant::now());
-                lock(&STATE).flips += 1;
-                self.tell(reading, EventKind::Pressure(plan.cause));
-            }
-            (_, Level::Calm) => {
-                let lasted = self.pressed_since.take().map_or(Duration::ZERO, |since| since.elapsed());
-                // Restored before it is said.
-                self.set_decay(false);
-                lock(&STATE).flips += 1;
-                self.tell(reading, EventKind::Calm(lasted));
-            }
-            (Level::Pressure, Level::Limit) => self.tell(reading, EventKind::Limit),
-            _ => {}
+        let now = self.policy.level();
+        if before == Level::Calm && now != Level::Calm {
+            self.pressed_since = Some(Instant::now());
+            update(|state| state.flips += 1);
+            self.tell(reading, EventKind::Pressure(plan.cause));
+        }
+        if before != Level::Limit && now == Level::Limit {
+            self.tell(reading, EventKind::Limit);
+        }
+        if before != Level::Calm && now == Level::Calm {
+            let lasted = self.pressed_since.take().map_or(Duration::ZERO, |since| since.elapsed());
+            // Restored before it is said.
+            self.set_decay(false);
+            update(|state| state.flips += 1);
+            self.tell(reading, EventKind::Calm(lasted));
         }
     }
 
@@ -345,7 +351,7 @@ impl<'a> Governor<'a> {
         } else if !tighten && let Some(decay) = self.decay.take() {
             decay.restore();
         }
-        lock(&STATE).tightened = self.decay.is_some();
+        update(|state| state.tightened = self.decay.is_some());
     }
 
     fn purge(&mut self, reading: &Reading, reason: Reason) {
@@ -360,28 +366,28 @@ impl<'a> Governor<'a> {
             _ => outcome.released().and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0),
         };
         self.policy.purged(self.started.elapsed(), given_back);
-        {
-            let mut state = lock(&STATE);
+        update(|state| {
             state.purges += 1;
             state.released += outcome.released().map_or(0, |bytes| bytes.max(0) as u64);
             state.purging += outcome.duration;
             state.dirty = dirty_after.unwrap_or(state.dirty);
-        }
+        });
         self.tell(reading, EventKind::Purge(reason, outcome));
     }
 
     fn publish(&self, reading: &Reading) {
-        let mut state = lock(&STATE);
-        state.level = self.policy.level();
-        state.limit = reading.limit();
-        state.usage = reading.usage();
-        state.source = reading.source();
-        state.dirty = reading.dirty;
-        state.oom_kills = self.senses.oom_kills();
+        update(|state| {
+            state.level = self.policy.level();
+            state.limit = reading.limit();
+            state.usage = reading.usage();
+            state.source = reading.source();
+            state.dirty = reading.dirty;
+            state.oom_kills = self.senses.oom_kills();
+        });
     }
 
     fn leave(&mut self) {
         self.set_decay(false);
-        lock(&STATE).level = Level::Calm;
+        update(|state| state.level = Level::Calm);
     }
 }
