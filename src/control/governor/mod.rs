@@ -262,6 +262,9 @@ struct Governor<'a> {
     decay: Option<decay::Tightened>,
     listener: &'a Listener,
     started: Instant,
+    /// When it last looked, and RSS then.
+    looked: Option<(Instant, Figure)>,
+    most_rest: Duration,
     last_limit: Option<Figure>,
     pressed_since: Option<Instant>,
 }
@@ -274,6 +277,8 @@ impl<'a> Governor<'a> {
             decay: None,
             listener,
             started: Instant::now(),
+            looked: None,
+            most_rest: options.marks.most_rest,
             last_limit: None,
             pressed_since: None,
         }
@@ -288,9 +293,21 @@ impl<'a> Governor<'a> {
             }
             if let Some(freed) = heard.collected {
                 self.policy.collected(self.started.elapsed(), freed);
+                self.looked = None;
             }
-            rest = self.look();
+            if !self.is_still() {
+                rest = self.look();
+                self.looked = Some((Instant::now(), self.senses.rss()));
+            }
         }
+    }
+
+    /// Far from the limit, a glance at RSS tells whether a look is worth it: that takes ten times as long.
+    fn is_still(&self) -> bool {
+        let Some((at, Ok(rss))) = self.looked else { return false };
+        self.policy.level() == Level::Calm
+            && at.elapsed() < self.most_rest
+            && self.senses.rss().is_ok_and(|now| now.abs_diff(rss) < policy::LITTLE)
     }
 
     /// One look, and what follows from it. Answers when to look again.
@@ -359,10 +376,10 @@ impl<'a> Governor<'a> {
         let started = Instant::now();
         let Some(Ok(method)) = super::purge::once(reading.dirty.unwrap_or(0)) else { return };
         let outcome = Outcome { method, before, after: self.senses.rss(), duration: started.elapsed() };
-        let dirty_after = self.senses.dirty_after_purge();
-        let given_back = match (reading.dirty, dirty_after) {
+        let after = self.senses.read_anew();
+        let given_back = match (reading.dirty, after.dirty) {
             // A process that grows meanwhile hides what was given back from RSS.
-            (Ok(before), Some(Ok(after))) => before.saturating_sub(after),
+            (Ok(before), Ok(after)) => before.saturating_sub(after),
             _ => outcome.released().and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0),
         };
         self.policy.purged(self.started.elapsed(), given_back);
@@ -370,9 +387,9 @@ impl<'a> Governor<'a> {
             state.purges += 1;
             state.released += outcome.released().map_or(0, |bytes| bytes.max(0) as u64);
             state.purging += outcome.duration;
-            state.dirty = dirty_after.unwrap_or(state.dirty);
         });
-        self.tell(reading, EventKind::Purge(reason, outcome));
+        self.publish(&after);
+        self.tell(&after, EventKind::Purge(reason, outcome));
     }
 
     fn publish(&self, reading: &Reading) {

@@ -162,7 +162,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Less than this is little.
-const LITTLE: u64 = 1 << 20;
+pub const LITTLE: u64 = 1 << 20;
 
 /// The longest time between two looks where little room is left for what will be freed.
 const WATCHFUL_REST: Duration = Duration::from_millis(100);

@@ -125,9 +125,10 @@ impl Senses {
         process::Source::own().rss()
     }
 
-    /// What is left right after a purge; `None` where counting it again would take too long.
-    pub fn dirty_after_purge(&mut self) -> Option<Figure> {
-        self.dirty.read_again()
+    /// After a purge: what was counted before it is no more.
+    pub fn read_anew(&mut self) -> Reading {
+        self.dirty.last = None;
+        self.read()
     }
 
     /// Those in the group since the governor was started.
@@ -170,11 +171,6 @@ impl Dirty {
         self.cost = started.elapsed();
         self.last = Some((Instant::now(), figure));
         figure
-    }
-
-    /// Right after a purge; `None` where it has to rest.
-    fn read_again(&mut self) -> Option<Figure> {
-        (self.cost < SLOW).then(|| self.read())
     }
 }
 

@@ -268,35 +268,34 @@ impl Groups {
     }
 
     fn budget(&self) -> Result<Budget, Absent> {
-        let own = self.levels.first().ok_or(NO_GROUP)?;
-        let beyond = match self.version {
-            // The limit may stand on a group that a container cannot see, and holds for its own part of it.
-            Version::V1 => self.filled(own, self.stat(own).hierarchical_limit),
-            Version::V2 => Err(Absent::Unlimited("memory.max")),
-        };
-        let bounds = self.levels.iter().map(|group| self.filled(group, self.bound(group)));
         let fuller = |one: Result<Budget, Absent>, other: Result<Budget, Absent>| match (one, other) {
             (Ok(a), Ok(b)) => Ok(if b.share() > a.share() { b } else { a }),
             // A group that cannot be read is worse than one without a limit, and says why there is none.
             (Err(Absent::Unlimited(_)), other) => other,
             (one, Err(_)) | (Err(_), one) => one,
         };
-        bounds.fold(beyond, fuller)
-    }
-
-    /// What the kernel kills at, or begins to throttle at.
-    fn bound(&self, group: &Group) -> Figure {
-        let limit = Group::number(&group.limit);
-        let high = if self.version == Version::V2 { Group::number(&group.high) } else { Err(NO_HIGH) };
-        match (limit, high) {
-            (Ok(limit), Ok(high)) => Ok(limit.min(high)),
-            (limit, high) => limit.or(high).or(limit),
-        }
+        let budgets = self.levels.iter().enumerate().map(|(level, group)| match self.version {
+            Version::V1 if level == 0 => self.filled_as_whole(group),
+            Version::V1 => self.filled(group, Group::number(&group.limit)),
+            Version::V2 => self.filled(group, bound(group)),
+        });
+        budgets.reduce(fuller).unwrap_or(Err(NO_GROUP))
     }
 
     fn filled(&self, group: &Group, bound: Figure) -> Result<Budget, Absent> {
         let limit = bound?;
         let usage = Group::number(&group.usage)?.saturating_sub(self.stat(group).reclaimable?);
+        Ok(Budget { limit, usage })
+    }
+
+    /// Against version 1's limit over the group and all around it: some of those a container cannot see.
+    fn filled_as_whole(&self, own: &Group) -> Result<Budget, Absent> {
+        let stat = self.stat(own);
+        let limit = match stat.hierarchical_limit {
+            Err(Absent::NoLine(..)) => Group::number(&own.limit),
+            limit => limit,
+        }?;
+        let usage = Group::number(&own.usage)?.saturating_sub(stat.reclaimable?);
         Ok(Budget { limit, usage })
     }
 
@@ -318,6 +317,14 @@ impl Groups {
     fn lowest(&self, bound: fn(&Group) -> &KernelFile) -> (usize, Figure) {
         let bounds = self.levels.iter().map(|group| Group::number(bound(group))).enumerate();
         tightest(bounds).unwrap_or((0, Err(NO_GROUP)))
+    }
+}
+
+/// What the kernel kills at, or begins to throttle at.
+fn bound(group: &Group) -> Figure {
+    match (Group::number(&group.limit), Group::number(&group.high)) {
+        (Ok(limit), Ok(high)) => Ok(limit.min(high)),
+        (limit, high) => limit.or(high).or(limit),
     }
 }
 

@@ -157,3 +157,29 @@ fn no_memory_cgroup() {
     assert_eq!(source.version(), None);
     assert_eq!(cgroup.usage, Err(Absent::File("proc/self/cgroup", libc::ENOENT)));
 }
+
+/// Limit and usage of the fullest group.
+fn budget(case: &str) -> Result<(u64, u64), Absent> {
+    read(case).0.budget().map(|budget| (budget.limit, budget.usage))
+}
+
+#[test]
+fn budgets() {
+    let used = 350_000_000 - PAGE_CACHE;
+    assert_eq!(budget("v1-container"), Ok((536_870_912, used)));
+    assert_eq!(budget("v1-limit-outside").map(|(limit, _)| limit), Ok(805_306_368));
+    assert_eq!(budget("v2-old-unlimited"), UNLIMITED_BUDGET);
+    assert!(budget("v2-broken").is_err_and(|reason| reason == Absent::Malformed("memory.max")));
+    assert!(matches!(budget("none"), Err(Absent::Because(_))));
+}
+
+const UNLIMITED_BUDGET: Result<(u64, u64), Absent> = Err(Absent::Unlimited("memory.max"));
+
+#[test]
+fn a_budget_is_of_the_fullest_group_and_memory_high_counts() {
+    // Of the inner group's 300,000,000 (its memory.high) 45 % are used, of the outer one's 50 %; that one's
+    // memory.max is further away.
+    let [cache, outer_cache] = [PAGE_CACHE + SLAB_RECLAIMABLE, 700_000_000 - 478_750_464];
+    assert!((350_000_000 - cache) * 2 < 300_000_000);
+    assert_eq!(budget("v2-high-inside"), Ok((966_367_641, 700_000_000 - outer_cache)));
+}
