@@ -86,8 +86,13 @@ class Governor extends EventEmitter {
   #hear(written) {
     const { event, ...figures } = JSON.parse(written);
     if (this.#stopped) return;
-    if (event === 'collect') addon.governorCollected(this.#collect());
+    if (event === 'collect') this.#collectNow();
     else this.emit(event, { time: Date.now(), ...figures });
+  }
+
+  #collectNow() {
+    const { freed, durationMs } = this.#collect();
+    addon.governorCollected(freed, durationMs);
   }
 
   /** Ends one that the environment asked for, so that the program's own can start at once. */

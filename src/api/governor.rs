@@ -1,7 +1,5 @@
 //! `govern()`: starts the governor's thread, whose events come to JavaScript one by one.
 
-use std::time::Duration;
-
 use napi::Env;
 use napi::bindgen_prelude::{Function, Object};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
@@ -9,7 +7,8 @@ use napi_derive::napi;
 use serde_json::{Value, json};
 
 use super::background::spawn;
-use crate::control::governor::{self, Event, EventKind, Marks, Options};
+use super::read::duration;
+use crate::control::governor::{self, Collected, Event, EventKind, Marks, Options};
 use crate::error::{Code, Error};
 use crate::sources::Figure;
 
@@ -35,7 +34,6 @@ pub struct GovernorOptions {
 
 impl From<&GovernorOptions> for Options {
     fn from(given: &GovernorOptions) -> Self {
-        let ms = |ms: f64| Duration::try_from_secs_f64(ms / 1e3).unwrap_or(Duration::MAX);
         Self {
             limit: given.limit.map(|limit| limit as u64),
             marks: Marks {
@@ -43,10 +41,10 @@ impl From<&GovernorOptions> for Options {
                 calm: given.calm_mark,
                 limit: given.limit_mark,
                 dirty: given.dirty_mark,
-                calm_after: ms(given.calm_after_ms),
-                purge_every: (given.purge_every_ms > 0.0).then(|| ms(given.purge_every_ms)),
-                least_rest: ms(given.min_interval_ms),
-                most_rest: ms(given.max_interval_ms),
+                calm_after: duration(given.calm_after_ms),
+                purge_every: (given.purge_every_ms > 0.0).then(|| duration(given.purge_every_ms)),
+                least_rest: duration(given.min_interval_ms),
+                most_rest: duration(given.max_interval_ms),
                 collect: given.gc,
             },
         }
@@ -104,8 +102,8 @@ pub fn dismiss_governor(id: f64) -> bool {
 
 /// V8 has collected what the governor asked for.
 #[napi(catch_unwind)]
-pub fn governor_collected(freed: f64) {
-    governor::collected(freed.max(0.0) as u64);
+pub fn governor_collected(freed: f64, duration_ms: f64) {
+    governor::collected(Collected { freed: freed as u64, took: duration(duration_ms) });
 }
 
 fn number(figure: Figure) -> Value {

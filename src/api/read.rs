@@ -47,7 +47,7 @@ thread_local! {
 type Slots<'a> = &'a mut [f64];
 
 /// Milliseconds from JavaScript, which has checked that they are not negative.
-fn duration(ms: f64) -> Duration {
+pub fn duration(ms: f64) -> Duration {
     Duration::try_from_secs_f64(ms / 1e3).unwrap_or(Duration::MAX)
 }
 

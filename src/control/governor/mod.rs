@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use crate::error::Error;
 use crate::sources::{Absent, Figure};
 use policy::{Cause, Plan, Policy};
-pub use policy::{Level, Marks, Reason};
+pub use policy::{Collected, Level, Marks, Reason};
 pub use senses::LimitSource;
 use senses::{Reading, Senses};
 
@@ -151,8 +151,8 @@ struct Bell {
 #[derive(Clone, Copy, Default)]
 struct Rung {
     stop: bool,
-    /// V8 has collected: how many bytes that freed.
-    collected: Option<u64>,
+    /// V8 has collected.
+    collected: Option<Collected>,
 }
 
 impl Bell {
@@ -234,9 +234,9 @@ pub fn join_leaving() {
 }
 
 /// The answer to [`EventKind::Collect`].
-pub fn collected(freed: u64) {
+pub fn collected(collected: Collected) {
     if let Some(running) = &lock(&SHARED).running {
-        running.bell.ring(|rung| rung.collected = Some(freed));
+        running.bell.ring(|rung| rung.collected = Some(collected));
     }
 }
 
@@ -291,8 +291,8 @@ impl<'a> Governor<'a> {
             if heard.stop {
                 return;
             }
-            if let Some(freed) = heard.collected {
-                self.policy.collected(self.started.elapsed(), freed);
+            if let Some(collected) = heard.collected {
+                self.policy.collected(self.started.elapsed(), collected);
                 self.looked = None;
             }
             if !self.is_still() {

@@ -167,9 +167,20 @@ pub const LITTLE: u64 = 1 << 20;
 /// The longest time between two looks where little room is left for what will be freed.
 const WATCHFUL_REST: Duration = Duration::from_millis(100);
 
-/// The time between two collections; it doubles while little comes of them.
-const COLLECT_EVERY: Duration = Duration::from_millis(200);
+/// The time between two collections: they take a tenth of the JavaScript thread's time at the most. It doubles while
+/// little comes of them.
+const COLLECTING_SHARE: u32 = 10;
+const COLLECT_EVERY: Duration = Duration::from_millis(25);
 const COLLECT_MOST: Duration = Duration::from_secs(30);
+
+/// What a collection did.
+#[derive(Clone, Copy, Debug)]
+pub struct Collected {
+    /// Bytes of V8's heap and of Buffers.
+    pub freed: u64,
+    /// The JavaScript thread's time.
+    pub took: Duration,
+}
 
 /// The state of the governor's mind.
 pub struct Policy {
@@ -356,10 +367,10 @@ impl Policy {
     }
 
     /// V8 has collected.
-    pub fn collected(&mut self, now: Duration, freed: u64) {
-        let worth = 4 << 20;
-        self.collect_pause =
-            if freed >= worth { COLLECT_EVERY } else { (self.collect_pause * 2).min(COLLECT_MOST) };
+    pub fn collected(&mut self, now: Duration, collected: Collected) {
+        let least = (collected.took * COLLECTING_SHARE).max(COLLECT_EVERY);
+        let pause = if collected.freed >= LITTLE { least } else { least.max(self.collect_pause * 2) };
+        self.collect_pause = pause.min(COLLECT_MOST);
         self.collect_after = now + self.collect_pause;
     }
 

@@ -156,12 +156,12 @@ fn v8_is_asked_where_a_purge_cannot_help() {
     assert!(!policy.decide(&view(85, 20), MS(0)).collect, "75 % are left after the purge");
     assert!(policy.decide(&view(85, 5), MS(10)).collect);
     assert!(!policy.decide(&view(85, 5), MS(500)).collect, "it has not answered");
-    policy.collected(MS(500), 10 * MIB);
-    assert!(!policy.decide(&view(85, 5), MS(600)).collect);
-    assert!(policy.decide(&view(85, 5), MS(700)).collect);
-    policy.collected(MS(700), 0);
-    assert!(!policy.decide(&view(85, 5), MS(1000)).collect, "less often where little is freed");
-    assert!(policy.decide(&view(85, 5), MS(1100)).collect);
+    policy.collected(MS(500), Collected { freed: 10 * MIB, took: MS(5) });
+    assert!(!policy.decide(&view(85, 5), MS(549)).collect, "a tenth of the time");
+    assert!(policy.decide(&view(85, 5), MS(550)).collect);
+    policy.collected(MS(560), Collected { freed: 0, took: MS(5) });
+    assert!(!policy.decide(&view(85, 5), MS(659)).collect, "less often where little is freed");
+    assert!(policy.decide(&view(85, 5), MS(660)).collect);
 }
 
 #[test]
@@ -256,7 +256,7 @@ proptest! {
             if plan.collect {
                 prop_assert!(collected_at.is_none_or(|at| now - at >= COLLECT_EVERY));
                 collected_at = Some(now);
-                policy.collected(now, freed);
+                policy.collected(now, Collected { freed, took: MS(ms) });
             }
             if plan.purge.is_some() && acts {
                 policy.purged(now, freed);
