@@ -69,7 +69,6 @@ class Governor extends EventEmitter {
     this.#replaceable = replaceable;
     if (!addon) return;
     if (settings.gc) this.#collect = require('./collector.js').createCollector();
-    // A governor that nothing refers to goes on, and its callback must not keep it from being collected.
     this.#id = addon.govern(settings, (event) => this.#hear(event));
   }
 

@@ -1,5 +1,7 @@
 //! `govern()`: starts the governor's thread, whose events come to JavaScript one by one.
 
+use std::cell::Cell;
+
 use napi::Env;
 use napi::bindgen_prelude::{Function, Object};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
@@ -76,11 +78,22 @@ pub fn govern(
         let _ = callback.call(written(&event).to_string(), ThreadsafeFunctionCallMode::NonBlocking);
     };
     let id = governor::start((&options).into(), Box::new(listener))?;
-    // A worker thread ends with its governor in place.
-    let _ = env.add_env_cleanup_hook(id, |id| {
-        governor::dismiss(id);
-    });
+    end_with_this_thread(env, id);
     Ok(id as f64)
+}
+
+thread_local! {
+    /// The last governor that this JavaScript thread has started.
+    static STARTED: Cell<Option<u64>> = const { Cell::new(None) };
+}
+
+/// A worker thread that ends has its governor end. One hook a thread, however often it starts one.
+fn end_with_this_thread(env: &Env, id: u64) {
+    if STARTED.replace(Some(id)).is_none() {
+        let _ = env.add_env_cleanup_hook((), |()| {
+            STARTED.get().map(governor::dismiss);
+        });
+    }
 }
 
 /// Tells a governor to end; answers when its thread has.
