@@ -1,0 +1,96 @@
+'use strict';
+// An HTTP service that does what services do with Buffers and gzip. Its traffic comes in bursts of two
+// kinds that take turns. Exports are compressed in several steps on libuv's threads, so that many
+// compressors exist at once, in those threads' arenas; lists are large Buffers of the main thread's. What
+// one kind has freed is of little use to the other. The n-th request is the same piece of work in every
+// run. Prints its port.
+
+const http = require('node:http');
+const { promisify } = require('node:util');
+const zlib = require('node:zlib');
+
+const gzip = promisify(zlib.gzip);
+const KIB = 1024;
+const BURST = Number(process.env.BURST ?? 1000);
+/** Answers that are kept, to be sent again: as many as there are clients. */
+const KEPT = 400;
+
+/** The same bits for the same number: Knuth's multiplicative hash, its upper half. */
+const hash = (number) => (Math.imul(number + 1, 2_654_435_761) >>> 16) & 0xffff;
+const between = (request, low, high) => low + ((hash(request) * (high - low)) >> 16);
+
+function rows(count) {
+  return Array.from({ length: count }, (_, id) => ({
+    id,
+    name: `row ${id}`,
+    price: hash(id) / 100,
+    tags: ['a', 'b', String(id % 7)],
+  }));
+}
+
+const PAGE = Buffer.from(JSON.stringify(rows(200)));
+/** Compresses badly, as tokens and images do. */
+const TOKENS = Buffer.from(Array.from({ length: 40 * KIB }, (_, i) => hash(i * 31) >> 7));
+
+const kept = new Map();
+
+const FEEDS = Number(process.env.FEEDS ?? 24);
+const FEED_EVERY = Number(process.env.FEED_EVERY ?? 20);
+const feeds = [];
+
+/** A stream of events: its compressor stays for as long as the client listens. */
+function openFeed(body) {
+  const feed = zlib.createGzip();
+  feed.resume();
+  feed.write(body);
+  feeds.push(feed);
+  if (feeds.length > FEEDS) feeds.shift().destroy();
+}
+
+function exported(request) {
+  const body = Buffer.from(TOKENS.subarray(0, between(request, 18 * KIB, 40 * KIB)));
+  if (request % FEED_EVERY === 0) openFeed(body);
+  return gzip(body);
+}
+
+function listed(request) {
+  const size = between(request, 80 * KIB, 200 * KIB);
+  const pieces = [Buffer.from(JSON.stringify(rows(between(request, 100, 600))))];
+  for (let length = pieces[0].length; length < size; length += PAGE.length) pieces.push(PAGE);
+  return gzip(Buffer.concat(pieces, size));
+}
+
+const SESSIONS = Number(process.env.SESSIONS ?? 4000);
+const sessions = new Map();
+
+/** A record of 1 KB that outlives its request, and takes the place of one chosen anywhere. */
+function remember(request) {
+  sessions.set(hash(request * 7) % SESSIONS, Buffer.allocUnsafeSlow(KIB).fill(request));
+}
+
+let served = 0;
+
+async function answer(response) {
+  const request = served++;
+  const work = Math.floor(request / BURST) % 2 === 0 ? exported : listed;
+  const working = work(request);
+  remember(request);
+  const body = await working;
+  kept.set(hash(request) % KEPT, body);
+  response.writeHead(200, { 'content-encoding': 'gzip', 'content-length': body.length });
+  response.end(body);
+}
+
+/** What the governor says it did; asked for when a run is over. */
+function governor() {
+  const heapgap = require('../..');
+  return JSON.stringify(heapgap.snapshot().governor ?? null);
+}
+
+const server = http.createServer((request, response) => {
+  if (request.url === '/governor') return response.end(governor());
+  answer(response);
+});
+server.listen({ port: 0, host: '127.0.0.1', backlog: 4096 }, () =>
+  console.log(server.address().port),
+);

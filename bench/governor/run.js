@@ -1,0 +1,191 @@
+'use strict';
+// One run: a new process in a new memory cgroup, under two bursts of load from outside of the group.
+
+const { spawn } = require('node:child_process');
+const { once } = require('node:events');
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const readline = require('node:readline');
+
+const { createCgroup, inCgroup } = require('../../__test__/support/cgroup.js');
+
+const MIB = 2 ** 20;
+const SERVICE = path.join(__dirname, '..', 'children', 'burst-service.js');
+const SCRIPT = path.join(__dirname, '..', 'governor.lua');
+const CONNECTIONS = 400;
+/** More than a request ever waits: one that does is an error. */
+const TIMEOUT_S = 20;
+/** A service that has not begun to listen by then never will. */
+const START_MS = 20_000;
+
+/** Processes and groups of the run that is under way, for `cleanUp`. */
+const open = new Set();
+
+/** The environment without what another allocator, or another limit of V8's, would come from. */
+function environment() {
+  const tuned = /^(LD_PRELOAD|MALLOC_.*|GLIBC_TUNABLES|NODE_OPTIONS|UV_.*|HEAPGAP_.*)$/;
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !tuned.test(name)));
+}
+
+/** Starts the words, in the group if there is one. `exited` resolves with how it ended. */
+function start(words, group) {
+  const options = { env: environment(), stdio: ['ignore', 'pipe', 'pipe'] };
+  // The shell that enters the group does so on the libc's own allocator.
+  const child = group
+    ? spawn('/bin/sh', inCgroup(group, words), options)
+    : spawn(words[0], words.slice(1), options);
+  let said = '';
+  child.stderr.setEncoding('utf8').on('data', (text) => {
+    said += text;
+  });
+  const exited = once(child, 'close').then(([code, signal]) => ({ code, signal, said }));
+  // spawn itself fails: nothing was started.
+  exited.catch(() => {});
+  return { child, exited };
+}
+
+const ending = ({ code, signal, said }) => `ended with ${signal ?? code}: ${said.trim()}`;
+
+/** The port that the service prints; null if it ends before. */
+async function portOf({ child, exited }) {
+  const lines = readline.createInterface({ input: child.stdout });
+  const late = setTimeout(() => child.kill('SIGKILL'), START_MS);
+  const first = once(lines, 'line').then(([text]) => Number(text));
+  const port = await Promise.race([first, exited.then(() => null)]);
+  clearTimeout(late);
+  return port;
+}
+
+async function end({ child, exited }) {
+  child.kill('SIGKILL');
+  await exited;
+}
+
+/** Load for some seconds; null if the service ends meanwhile. */
+async function burst(service, port, seconds) {
+  const wrk = spawn(
+    'wrk',
+    [
+      ...['--threads', '1', '--connections', String(CONNECTIONS), '--duration', `${seconds}s`],
+      ...['--timeout', `${TIMEOUT_S}s`, '--latency', '--script', SCRIPT],
+      ...[`http://127.0.0.1:${port}/`, '--', String(CONNECTIONS)],
+    ],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  const answer = wrk.stdout.setEncoding('utf8').toArray();
+  const finished = once(wrk, 'close').then(() => true);
+  const survived = await Promise.race([finished, service.exited.then(() => false)]);
+  if (!survived) {
+    wrk.kill('SIGKILL');
+    await finished;
+    return null;
+  }
+  const line = (await answer)
+    .join('')
+    .split('\n')
+    .find((text) => text.startsWith('{'));
+  if (line === undefined) throw new Error(`wrk measured nothing: ${(await answer).join('')}`);
+  return JSON.parse(line);
+}
+
+/** What the kernel counted of the group, by either version. */
+function counted({ folder, v1 }) {
+  const read = (name) => fs.readFileSync(path.join(folder, name), 'utf8');
+  const events = read(v1 ? 'memory.oom_control' : 'memory.events');
+  return {
+    oomKills: Number(/^oom_kill (\d+)$/m.exec(events)[1]),
+    peak: Number(read(v1 ? 'memory.max_usage_in_bytes' : 'memory.peak')),
+  };
+}
+
+/** What the governor says it did; null without one. */
+async function governorOf(port) {
+  const response = await fetch(`http://127.0.0.1:${port}/governor`);
+  return response.json();
+}
+
+/** All bursts in turn, until the service ends. */
+async function load(service, port, bursts) {
+  const measured = [];
+  for (const seconds of bursts) {
+    const figures = await burst(service, port, seconds);
+    if (figures === null) break;
+    measured.push(figures);
+  }
+  return measured;
+}
+
+function outcome({ code, signal }, { oomKills }) {
+  if (signal === 'SIGKILL' && oomKills > 0) return 'killed';
+  return code === null ? `ended by ${signal}` : `exited with ${code}`;
+}
+
+/**
+ * Throughput and latencies are the last burst's: the one before it warms up. `limit` is in MB; without one
+ * the group has the machine's memory.
+ */
+async function measure(contender, { limit, bursts, askGovernor }) {
+  const group = createCgroup({ memory: limit === null ? os.totalmem() : limit * MIB });
+  const service = start([...contender.words, process.execPath, SERVICE], group);
+  const one = { service, group };
+  open.add(one);
+  try {
+    const port = await portOf(service);
+    const measured = port === null ? [] : await load(service, port, bursts);
+    const requests = measured.reduce((sum, figures) => sum + figures.requests, 0);
+    const { oomKills, peak } = counted(group);
+    const common = { oomKills, peakMb: peak / MIB, requests };
+    if (measured.length < bursts.length) {
+      const how = await service.exited;
+      const { oomKills: kills } = counted(group);
+      const result = outcome(how, { oomKills: kills });
+      const said = result === 'killed' ? undefined : how.said;
+      return { outcome: result, ...common, oomKills: kills, said };
+    }
+    const last = measured.at(-1);
+    return {
+      outcome: 'survived',
+      ...common,
+      perSecond: last.requests / last.seconds,
+      p50Ms: last.p50Ms,
+      p99Ms: last.p99Ms,
+      errors: measured.reduce((sum, { errors }) => sum + errors, 0),
+      governor: askGovernor ? await governorOf(port) : undefined,
+    };
+  } finally {
+    await end(service);
+    group.remove();
+    open.delete(one);
+  }
+}
+
+/**
+ * Starts the contender outside of every group, where it answers once. The files that it reads are then in the
+ * page cache, charged to nobody's limit. Answers why it cannot run, or null.
+ */
+async function dryStart(contender) {
+  const service = start([...contender.words, process.execPath, SERVICE]);
+  try {
+    const port = await portOf(service);
+    if (port === null) return ending(await service.exited);
+    await fetch(`http://127.0.0.1:${port}/`);
+    await governorOf(port);
+    return null;
+  } catch (error) {
+    return error.message;
+  } finally {
+    await end(service).catch(() => {});
+  }
+}
+
+/** Ends the run that is under way. */
+async function cleanUp() {
+  for (const { service, group } of open) {
+    await end(service);
+    group.remove();
+  }
+  open.clear();
+}
+
+module.exports = { CONNECTIONS, cleanUp, dryStart, end, measure, portOf, SERVICE, start };
