@@ -13,16 +13,17 @@ const { parseArgs } = require('node:util');
 const { CONTENDERS } = require('./governor/contenders.js');
 const { openStore, runAll, runCalm } = require('./governor/plan.js');
 const { plot } = require('./governor/plot.js');
-const { CONNECTIONS, cleanUp, dryStart } = require('./governor/run.js');
+const { BURST, CONNECTIONS, cleanUp, dryStart } = require('./governor/run.js');
 const { judge, markdown, summarizeAll } = require('./governor/summary.js');
 const { progress, writeResults } = require('./page.js');
 
 const DOCS = path.join(__dirname, '..', 'docs');
 const STORE = path.join(__dirname, 'results', 'governor.json');
-const WARM_UP_S = 2;
+/** Bursts: two, one of each kind, to warm up. */
+const WARM_UP = 2;
 
-const FULL = { limits: '380,340,320,300,280,260,240,220,200,180,160', rounds: '10', seconds: '3' };
-const QUICK = { limits: '320,240,200', rounds: '1', seconds: '2' };
+const FULL = { limits: '360,330,300,280,260,240,220,200,180', rounds: '10', bursts: '4' };
+const QUICK = { limits: '300,240,200', rounds: '1', bursts: '2' };
 
 const { values: options } = parseArgs({
   options: {
@@ -31,7 +32,7 @@ const { values: options } = parseArgs({
     limits: { type: 'string' },
     rounds: { type: 'string' },
     only: { type: 'string' },
-    seconds: { type: 'string' },
+    bursts: { type: 'string' },
   },
 });
 
@@ -50,7 +51,7 @@ function planOf() {
     limits: limits.sort((a, b) => b - a),
     rounds,
     freeRounds: Math.min(rounds, 5),
-    bursts: [WARM_UP_S, positive('seconds', chosen.seconds)],
+    bursts: [WARM_UP, positive('bursts', chosen.bursts)],
   };
 }
 
@@ -70,10 +71,10 @@ async function contendersHere() {
 }
 
 function describe({ bursts, rounds }) {
-  const load = bursts.map((seconds) => `${seconds} s`).join(' and ');
+  const [warmUp, measured] = bursts;
   return (
     `${os.cpus()[0].model}, ${os.availableParallelism()} CPUs; ${os.type()} ${os.release()}; ` +
-    `Node.js ${process.version}; ${CONNECTIONS} connections, bursts of ${load}; at most ${rounds} runs at ` +
+    `Node.js ${process.version}; ${CONNECTIONS} connections, ${warmUp} bursts of ${BURST} requests to warm up and ${measured} that are measured; at most ${rounds} runs at ` +
     'each limit. Median (least–most).'
   );
 }

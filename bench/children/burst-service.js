@@ -5,19 +5,21 @@
 // one kind has freed is of little use to the other. The n-th request is the same piece of work in every
 // run. Prints its port.
 
+const crypto = require('node:crypto');
 const http = require('node:http');
+const { setTimeout: sleep } = require('node:timers/promises');
 const { promisify } = require('node:util');
 const zlib = require('node:zlib');
 
 const gzip = promisify(zlib.gzip);
 const KIB = 1024;
-const BURST = Number(process.env.BURST ?? 1000);
+const BURST = 1000;
 /** Answers that are kept, to be sent again: as many as there are clients. */
 const KEPT = 400;
 
 /** The same bits for the same number: Knuth's multiplicative hash, its upper half. */
 const hash = (number) => (Math.imul(number + 1, 2_654_435_761) >>> 16) & 0xffff;
-const between = (request, low, high) => low + ((hash(request) * (high - low)) >> 16);
+const between = (request, low, high) => low + Math.floor((hash(request) * (high - low)) / 0x10000);
 
 function rows(count) {
   return Array.from({ length: count }, (_, id) => ({
@@ -34,8 +36,8 @@ const TOKENS = Buffer.from(Array.from({ length: 40 * KIB }, (_, i) => hash(i * 3
 
 const kept = new Map();
 
-const FEEDS = Number(process.env.FEEDS ?? 24);
-const FEED_EVERY = Number(process.env.FEED_EVERY ?? 20);
+const FEEDS = 24;
+const FEED_EVERY = 20;
 const feeds = [];
 
 /** A stream of events: its compressor stays for as long as the client listens. */
@@ -48,19 +50,31 @@ function openFeed(body) {
 }
 
 function exported(request) {
-  const body = Buffer.from(TOKENS.subarray(0, between(request, 18 * KIB, 40 * KIB)));
+  const body = Buffer.from(TOKENS.subarray(0, between(request, 18 * KIB, 24 * KIB)));
   if (request % FEED_EVERY === 0) openFeed(body);
   return gzip(body);
 }
 
-function listed(request) {
-  const size = between(request, 80 * KIB, 200 * KIB);
-  const pieces = [Buffer.from(JSON.stringify(rows(between(request, 100, 600))))];
-  for (let length = pieces[0].length; length < size; length += PAGE.length) pieces.push(PAGE);
-  return gzip(Buffer.concat(pieces, size));
+const STORAGE_MS = 50;
+
+/** Chunks as a socket gives them, put together, and kept for as long as a storage takes to have them. */
+async function uploaded(request) {
+  const size = between(request, 100 * KIB, 200 * KIB);
+  const chunks = [];
+  for (let length = 0; length < size; length += chunks.at(-1).length) {
+    chunks.push(
+      Buffer.allocUnsafeSlow(
+        Math.min(between(request + length, 8 * KIB, 64 * KIB), size - length),
+      ).fill(PAGE),
+    );
+  }
+  const body = Buffer.concat(chunks, size);
+  await sleep(STORAGE_MS);
+  const digest = crypto.createHash('sha1').update(body).digest('hex');
+  return Buffer.from(JSON.stringify({ digest, size, rows: rows(300) }));
 }
 
-const SESSIONS = Number(process.env.SESSIONS ?? 4000);
+const SESSIONS = 4000;
 const sessions = new Map();
 
 /** A record of 1 KB that outlives its request, and takes the place of one chosen anywhere. */
@@ -72,7 +86,7 @@ let served = 0;
 
 async function answer(response) {
   const request = served++;
-  const work = Math.floor(request / BURST) % 2 === 0 ? exported : listed;
+  const work = Math.floor(request / BURST) % 2 === 0 ? exported : uploaded;
   const working = work(request);
   remember(request);
   const body = await working;

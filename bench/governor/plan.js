@@ -13,6 +13,8 @@ const AMPLE = 1.15;
 const AMPLE_ROUNDS = 3;
 /** The machine's speed changes while others use it: every second round has a run without a limit. */
 const REFERENCE_EVERY = 2;
+/** A run, before the first one has told. */
+const FIRST_GUESS_MS = 6000;
 
 /** What was measured, kept in a file after each run. Without a file, for this process only. */
 function openStore(file, settings, resume) {
@@ -103,8 +105,7 @@ async function runAll(store, plan, say) {
       const key = keyOf(one);
       if (key in store.runs) continue;
       const rest = left(store, plan, from);
-      const each =
-        done === 0 ? plan.bursts.reduce((a, b) => a + b, 1) * 1000 : (Date.now() - started) / done;
+      const each = done === 0 ? FIRST_GUESS_MS : (Date.now() - started) / done;
       const minutes = Math.ceil((rest * each) / 60_000);
       const where = one.limit === null ? 'no limit' : `${one.limit} MB`;
       say(

@@ -14,8 +14,13 @@ const MIB = 2 ** 20;
 const SERVICE = path.join(__dirname, '..', 'children', 'burst-service.js');
 const SCRIPT = path.join(__dirname, '..', 'governor.lua');
 const CONNECTIONS = 400;
+/** Requests in a burst; the service changes its work after as many. */
+const BURST = 1000;
 /** More than a request ever waits: one that does is an error. */
 const TIMEOUT_S = 20;
+const DEADLINE_S = 120;
+/** The kernel tells times in hundredths of a second, whatever its own clock (USER_HZ). */
+const MS_PER_TICK = 10;
 /** A service that has not begun to listen by then never will. */
 const START_MS = 20_000;
 
@@ -62,18 +67,31 @@ async function end({ child, exited }) {
   await exited;
 }
 
-/** Load for some seconds; null if the service ends meanwhile. */
-async function burst(service, port, seconds) {
+/** Clock ticks on a CPU, in user mode and in the kernel: proc(5), stat. */
+function ticksOf({ child }) {
+  const stat = fs.readFileSync(`/proc/${child.pid}/stat`, 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return Number(fields[11]) + Number(fields[12]);
+}
+
+/** Some bursts of load; null if the service ends meanwhile. */
+async function load(service, port, bursts) {
+  const before = ticksOf(service);
   const wrk = spawn(
     'wrk',
     [
-      ...['--threads', '1', '--connections', String(CONNECTIONS), '--duration', `${seconds}s`],
+      ...['--threads', '1', '--connections', String(CONNECTIONS), '--duration', `${DEADLINE_S}s`],
       ...['--timeout', `${TIMEOUT_S}s`, '--latency', '--script', SCRIPT],
-      ...[`http://127.0.0.1:${port}/`, '--', String(CONNECTIONS)],
+      ...[`http://127.0.0.1:${port}/`, '--', ...[CONNECTIONS, bursts, BURST].map(String)],
     ],
     { stdio: ['ignore', 'pipe', 'inherit'] },
   );
-  const answer = wrk.stdout.setEncoding('utf8').toArray();
+  let said = '';
+  wrk.stdout.setEncoding('utf8').on('data', (text) => {
+    said += text;
+    // wrk then ends its measurement. A second one would end wrk itself.
+    if (text.includes('enough')) wrk.kill('SIGINT');
+  });
   const finished = once(wrk, 'close').then(() => true);
   const survived = await Promise.race([finished, service.exited.then(() => false)]);
   if (!survived) {
@@ -81,12 +99,11 @@ async function burst(service, port, seconds) {
     await finished;
     return null;
   }
-  const line = (await answer)
-    .join('')
-    .split('\n')
-    .find((text) => text.startsWith('{'));
-  if (line === undefined) throw new Error(`wrk measured nothing: ${(await answer).join('')}`);
-  return JSON.parse(line);
+  const line = said.split('\n').find((text) => text.startsWith('{'));
+  if (line === undefined) throw new Error(`wrk measured nothing: ${said}`);
+  const figures = JSON.parse(line);
+  const cpuMs = ((ticksOf(service) - before) * MS_PER_TICK) / figures.requests;
+  return { ...figures, cpuMs };
 }
 
 /** What the kernel counted of the group, by either version. */
@@ -105,11 +122,11 @@ async function governorOf(port) {
   return response.json();
 }
 
-/** All bursts in turn, until the service ends. */
-async function load(service, port, bursts) {
+/** The bursts that warm up, and those that are measured, until the service ends. */
+async function loadAll(service, port, bursts) {
   const measured = [];
-  for (const seconds of bursts) {
-    const figures = await burst(service, port, seconds);
+  for (const some of bursts) {
+    const figures = await load(service, port, some);
     if (figures === null) break;
     measured.push(figures);
   }
@@ -132,7 +149,7 @@ async function measure(contender, { limit, bursts, askGovernor }) {
   open.add(one);
   try {
     const port = await portOf(service);
-    const measured = port === null ? [] : await load(service, port, bursts);
+    const measured = port === null ? [] : await loadAll(service, port, bursts);
     const requests = measured.reduce((sum, figures) => sum + figures.requests, 0);
     const { oomKills, peak } = counted(group);
     const common = { oomKills, peakMb: peak / MIB, requests };
@@ -147,6 +164,7 @@ async function measure(contender, { limit, bursts, askGovernor }) {
     return {
       outcome: 'survived',
       ...common,
+      cpuMs: last.cpuMs,
       perSecond: last.requests / last.seconds,
       p50Ms: last.p50Ms,
       p99Ms: last.p99Ms,
@@ -188,4 +206,4 @@ async function cleanUp() {
   open.clear();
 }
 
-module.exports = { CONNECTIONS, cleanUp, dryStart, end, measure, portOf, SERVICE, start };
+module.exports = { BURST, CONNECTIONS, cleanUp, dryStart, end, measure, portOf, SERVICE, start };

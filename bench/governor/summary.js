@@ -6,7 +6,7 @@ const { GOVERNED } = require('./contenders.js');
 const { isDead, median, referencesOf, runsOf, wasKilled } = require('./plan.js');
 
 const TARGETS = { throughput: 0.97, p99: 1.05, cpuShare: 0.001, anonKb: 300 };
-const FIGURES = ['peakMb', 'perSecond', 'p50Ms', 'p99Ms'];
+const FIGURES = ['peakMb', 'perSecond', 'p50Ms', 'p99Ms', 'cpuMs'];
 
 const survivors = (runs) => runs.filter((run) => !wasKilled(run));
 
@@ -184,7 +184,7 @@ function table(heads, rows) {
   ].join('\n');
 }
 
-const HEADS = ['peak, MB', 'requests per s', 'p50, ms', 'p99, ms'];
+const HEADS = ['peak, MB', 'requests per s', 'p50, ms', 'p99, ms', 'CPU per request, ms'];
 
 function freeTable({ free }) {
   const rows = free.map((one) => [
