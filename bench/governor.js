@@ -1,8 +1,8 @@
 'use strict';
 // Which memory limits a service of Buffers and gzip survives, by allocator, and what surviving costs. Each run is a
 // process of its own in a memory cgroup of its own, with wrk outside of it. Writes the tables and the plot of
-// docs/governor.md and docs/governor.json; with --quick or any other option but --resume, it prints only. Runs
-// are kept one by one in bench/results/governor.json, from where --resume goes on.
+// docs/governor.md and docs/governor.json; with --quick or any other option but --resume, it prints only
+// unless --write is there too. Runs are kept one by one in bench/results/governor.json, from where --resume goes on.
 
 const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
@@ -25,6 +25,9 @@ const WARM_UP = 2;
 const FULL = { limits: '360,330,300,280,260,240,220,200,180', rounds: '10', bursts: '4' };
 const QUICK = { limits: '300,240,200', rounds: '1', bursts: '2' };
 
+/** Options with which the run is as whole as without any. */
+const FREE_TO_USE = ['resume', 'write'];
+
 const { values: options } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
@@ -33,6 +36,7 @@ const { values: options } = parseArgs({
     rounds: { type: 'string' },
     only: { type: 'string' },
     bursts: { type: 'string' },
+    write: { type: 'boolean', default: false },
   },
 });
 
@@ -114,8 +118,10 @@ async function main() {
   await runAll(store, plan, progress);
   await runCalm(store, plan, progress);
   const { text, summary, how, targets } = tell();
-  const isWhole = Object.entries(options).every(([name, value]) => name === 'resume' || !value);
-  if (isWhole) publish(text, summary, how, targets);
+  const narrows = Object.entries(options).some(
+    ([name, value]) => value && !FREE_TO_USE.includes(name),
+  );
+  if (!narrows || options.write) publish(text, summary, how, targets);
 }
 
 main()

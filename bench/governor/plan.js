@@ -5,7 +5,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 
 const { measureCalm, median } = require('./calm.js');
-const { CONTENDERS, GOVERNED, UNGOVERNED } = require('./contenders.js');
+const { GOVERNED, UNGOVERNED } = require('./contenders.js');
 const { measure } = require('./run.js');
 
 /** A limit this much above all peaks of a contender that has no limit is ample for it. */
@@ -54,22 +54,26 @@ function isDead(store, name, limit, limits) {
 
 function roundsAt(store, name, limit, rounds) {
   const peaks = runsOf(store, name, null).map(({ peakMb }) => peakMb);
-  return limit >= AMPLE * Math.max(...peaks) ? Math.min(AMPLE_ROUNDS, rounds) : rounds;
+  const isAmple = peaks.length > 0 && limit >= AMPLE * Math.max(...peaks);
+  return isAmple ? Math.min(AMPLE_ROUNDS, rounds) : rounds;
 }
 
 /** In another order each time, so that none always comes after the same. */
 const rotated = (list, by) => [...list.slice(by % list.length), ...list.slice(0, by % list.length)];
 
+/** What runs without a limit between the others: the governed service where there is one. */
+const referenceAmong = (contenders) =>
+  [GOVERNED, UNGOVERNED, contenders[0].name]
+    .map((wanted) => contenders.find(({ name }) => name === wanted))
+    .find((found) => found !== undefined);
+
 /** The runs at one limit. */
 function plannedAt(store, limit, { contenders, limits, rounds }) {
   const alive = contenders.filter(({ name }) => !isDead(store, name, limit, limits));
-  const names = contenders.map(({ name }) => name);
-  const reference = contenders.find(({ name }) =>
-    names.includes(GOVERNED) ? name === GOVERNED : name === UNGOVERNED,
-  );
+  const reference = referenceAmong(contenders);
   const planned = [];
   for (let round = 0; round < rounds && alive.length > 0; round++) {
-    if (reference && round % REFERENCE_EVERY === 0) {
+    if (round % REFERENCE_EVERY === 0) {
       planned.push({ contender: reference, limit: null, referenceOf: limit, round });
     }
     for (const contender of rotated(alive, round + limits.indexOf(limit))) {
@@ -114,7 +118,7 @@ async function runAll(store, plan, say) {
       const askGovernor = one.contender.name === GOVERNED;
       const result = await measure(one.contender, { ...plan, limit: one.limit, askGovernor });
       const { limit, referenceOf } = one;
-      const name = referenceOf === undefined ? one.contender.name : `reference`;
+      const name = referenceOf === undefined ? one.contender.name : 'reference';
       store.runs[key] = { name, limit, referenceOf, ...result };
       store.save();
       done += 1;
@@ -136,11 +140,10 @@ async function runCalm(store, { contenders }, say) {
 }
 
 module.exports = {
-  AMPLE,
-  CONTENDERS,
   isDead,
   median,
   openStore,
+  referenceAmong,
   referencesOf,
   runAll,
   runCalm,

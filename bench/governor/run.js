@@ -24,8 +24,9 @@ const MS_PER_TICK = 10;
 /** A service that has not begun to listen by then never will. */
 const START_MS = 20_000;
 
-/** Processes and groups of the run that is under way, for `cleanUp`. */
-const open = new Set();
+/** What is under way, for `cleanUp`. */
+const processes = new Set();
+const groups = new Set();
 
 /** The environment without what another allocator, or another limit of V8's, would come from. */
 function environment() {
@@ -33,13 +34,21 @@ function environment() {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !tuned.test(name)));
 }
 
+/** Remembers the process until it has ended. */
+function track(child) {
+  processes.add(child);
+  const forget = () => processes.delete(child);
+  child.once('close', forget).once('error', forget);
+  return child;
+}
+
 /** Starts the words, in the group if there is one. `exited` resolves with how it ended. */
 function start(words, group) {
   const options = { env: environment(), stdio: ['ignore', 'pipe', 'pipe'] };
   // The shell that enters the group does so on the libc's own allocator.
   const child = group
-    ? spawn('/bin/sh', inCgroup(group, words), options)
-    : spawn(words[0], words.slice(1), options);
+    ? track(spawn('/bin/sh', inCgroup(group, words), options))
+    : track(spawn(words[0], words.slice(1), options));
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text) => {
     said += text;
@@ -77,15 +86,12 @@ function ticksOf({ child }) {
 /** Some bursts of load; null if the service ends meanwhile. */
 async function load(service, port, bursts) {
   const before = ticksOf(service);
-  const wrk = spawn(
-    'wrk',
-    [
-      ...['--threads', '1', '--connections', String(CONNECTIONS), '--duration', `${DEADLINE_S}s`],
-      ...['--timeout', `${TIMEOUT_S}s`, '--latency', '--script', SCRIPT],
-      ...[`http://127.0.0.1:${port}/`, '--', ...[CONNECTIONS, bursts, BURST].map(String)],
-    ],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  );
+  const words = [
+    ...['--threads', '1', '--connections', String(CONNECTIONS), '--duration', `${DEADLINE_S}s`],
+    ...['--timeout', `${TIMEOUT_S}s`, '--latency', '--script', SCRIPT],
+    ...[`http://127.0.0.1:${port}/`, '--', ...[CONNECTIONS, bursts, BURST].map(String)],
+  ];
+  const wrk = track(spawn('wrk', words, { stdio: ['ignore', 'pipe', 'inherit'] }));
   let said = '';
   wrk.stdout.setEncoding('utf8').on('data', (text) => {
     said += text;
@@ -112,7 +118,7 @@ function counted({ folder, v1 }) {
   const events = read(v1 ? 'memory.oom_control' : 'memory.events');
   return {
     oomKills: Number(/^oom_kill (\d+)$/m.exec(events)[1]),
-    peak: Number(read(v1 ? 'memory.max_usage_in_bytes' : 'memory.peak')),
+    peakMb: Number(read(v1 ? 'memory.max_usage_in_bytes' : 'memory.peak')) / MIB,
   };
 }
 
@@ -145,25 +151,21 @@ function outcome({ code, signal }, { oomKills }) {
 async function measure(contender, { limit, bursts, askGovernor }) {
   const group = createCgroup({ memory: limit === null ? os.totalmem() : limit * MIB });
   const service = start([...contender.words, process.execPath, SERVICE], group);
-  const one = { service, group };
-  open.add(one);
+  groups.add(group);
   try {
     const port = await portOf(service);
     const measured = port === null ? [] : await loadAll(service, port, bursts);
     const requests = measured.reduce((sum, figures) => sum + figures.requests, 0);
-    const { oomKills, peak } = counted(group);
-    const common = { oomKills, peakMb: peak / MIB, requests };
     if (measured.length < bursts.length) {
       const how = await service.exited;
-      const { oomKills: kills } = counted(group);
-      const result = outcome(how, { oomKills: kills });
-      const said = result === 'killed' ? undefined : how.said;
-      return { outcome: result, ...common, oomKills: kills, said };
+      const figures = { requests, ...counted(group) };
+      return { outcome: outcome(how, figures), ...figures, said: how.said.trim() };
     }
     const last = measured.at(-1);
     return {
       outcome: 'survived',
-      ...common,
+      requests,
+      ...counted(group),
       cpuMs: last.cpuMs,
       perSecond: last.requests / last.seconds,
       p50Ms: last.p50Ms,
@@ -174,7 +176,7 @@ async function measure(contender, { limit, bursts, askGovernor }) {
   } finally {
     await end(service);
     group.remove();
-    open.delete(one);
+    groups.delete(group);
   }
 }
 
@@ -197,13 +199,14 @@ async function dryStart(contender) {
   }
 }
 
-/** Ends the run that is under way. */
+/** Ends what is under way. */
 async function cleanUp() {
-  for (const { service, group } of open) {
-    await end(service);
-    group.remove();
-  }
-  open.clear();
+  const ended = [...processes].map(async (child) => {
+    child.kill('SIGKILL');
+    await once(child, 'close');
+  });
+  await Promise.all(ended);
+  for (const group of groups) group.remove();
 }
 
 module.exports = { BURST, CONNECTIONS, cleanUp, dryStart, end, measure, portOf, SERVICE, start };

@@ -3,7 +3,7 @@
 
 const { line } = require('../page.js');
 const { GOVERNED } = require('./contenders.js');
-const { isDead, median, referencesOf, runsOf, wasKilled } = require('./plan.js');
+const { isDead, median, referenceAmong, referencesOf, runsOf, wasKilled } = require('./plan.js');
 
 const TARGETS = { throughput: 0.97, p99: 1.05, cpuShare: 0.001, anonKb: 300 };
 const FIGURES = ['peakMb', 'perSecond', 'p50Ms', 'p99Ms', 'cpuMs'];
@@ -42,7 +42,7 @@ function summarize(runs) {
 
 const ratio = (of, to) => (of === null || to === null ? null : of.median / to.median);
 
-/** One contender at one limit; throughput and p99 are in those of the reference. */
+/** One contender at one limit; `throughput`, `p99` and `cpu` (per request) are in those of the reference. */
 function atLimit(store, name, limit, limits) {
   const runs = runsOf(store, name, limit);
   if (runs.length === 0) return { runs: 0, dead: isDead(store, name, limit, limits) };
@@ -52,6 +52,7 @@ function atLimit(store, name, limit, limits) {
     ...summary,
     throughput: ratio(summary.perSecond, reference.perSecond),
     p99: ratio(summary.p99Ms, reference.p99Ms),
+    cpu: ratio(summary.cpuMs, reference.cpuMs),
   };
 }
 
@@ -69,6 +70,7 @@ function summarizeAll(store, { contenders, limits }) {
         contenders.map(({ name }) => [name, atLimit(store, name, limit, limits)]),
       ),
     })),
+    reference: referenceAmong(contenders).title,
     calm: store.content.calm,
   };
 }
@@ -172,7 +174,12 @@ function judge(summary) {
 
 // The tables
 
-const number = (value) => (value >= 20 ? value.toFixed(0) : value.toFixed(1));
+const DIGITS = [
+  [20, 0],
+  [2, 1],
+  [0, 2],
+];
+const number = (value) => value.toFixed(DIGITS.find(([from]) => value >= from)?.[1] ?? 2);
 const cell = (figure) =>
   figure === null ? '—' : `${number(figure.median)} (${number(figure.min)}–${number(figure.max)})`;
 
@@ -209,7 +216,7 @@ const kills = (one) => (ran(one) ? `${one.kills} of ${one.runs}` : one.dead ? '�
 
 function speed(one) {
   if (!ran(one) || one.throughput === null || one.throughput === undefined) return '—';
-  return `${one.throughput.toFixed(2)} / ${one.p99.toFixed(2)}`;
+  return [one.throughput, one.p99, one.cpu].map((value) => value.toFixed(2)).join(' / ');
 }
 
 function governorTable({ limits }) {
@@ -276,7 +283,8 @@ function markdown(summary, targets) {
     limitTable(summary, kills),
     '† not run: every run at a larger limit was killed.',
     ...failures(summary),
-    '### Throughput / p99 of the runs that survived',
+    '### What surviving costs',
+    `Throughput / p99 / CPU per request of the runs that survived. 1 is ${summary.reference} without a limit, run in between.`,
     limitTable(summary, speed),
     ...governorTable(summary),
     ...calmTable(summary),
