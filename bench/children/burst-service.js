@@ -1,9 +1,8 @@
 'use strict';
-// An HTTP service that does what services do with Buffers and gzip. Its traffic comes in bursts of two
-// kinds that take turns. Exports are compressed in several steps on libuv's threads, so that many
-// compressors exist at once, in those threads' arenas; lists are large Buffers of the main thread's. What
-// one kind has freed is of little use to the other. The n-th request is the same piece of work in every
-// run. Prints its port.
+// An HTTP service that does what services do with Buffers and gzip. Bursts of two kinds take turns. Exports
+// are compressed in several steps on libuv's threads, so that hundreds of compressors exist at once, in those
+// threads' arenas; uploads are large Buffers of the main thread's. What one kind has freed is of little use
+// to the other. The n-th request is the same piece of work in every run. Prints its port.
 
 const crypto = require('node:crypto');
 const http = require('node:http');
@@ -14,8 +13,14 @@ const zlib = require('node:zlib');
 const gzip = promisify(zlib.gzip);
 const KIB = 1024;
 const BURST = 1000;
-/** Answers that are kept, to be sent again: as many as there are clients. */
+/** Answers that are kept, to be sent again. */
 const KEPT = 400;
+/** Records of 1 KB that outlive their request. */
+const SESSIONS = 4000;
+/** Clients that listen to events: each twentieth export comes from a new one, in place of the oldest. */
+const FEEDS = 24;
+const FEED_EVERY = 20;
+const STORAGE_MS = 50;
 
 /** The same bits for the same number: Knuth's multiplicative hash, its upper half. */
 const hash = (number) => (Math.imul(number + 1, 2_654_435_761) >>> 16) & 0xffff;
@@ -35,12 +40,10 @@ const PAGE = Buffer.from(JSON.stringify(rows(200)));
 const TOKENS = Buffer.from(Array.from({ length: 40 * KIB }, (_, i) => hash(i * 31) >> 7));
 
 const kept = new Map();
-
-const FEEDS = 24;
-const FEED_EVERY = 20;
+const sessions = new Map();
 const feeds = [];
 
-/** A stream of events: its compressor stays for as long as the client listens. */
+/** A stream of events, whose compressor stays. */
 function openFeed(body) {
   const feed = zlib.createGzip();
   feed.resume();
@@ -55,18 +58,13 @@ function exported(request) {
   return gzip(body);
 }
 
-const STORAGE_MS = 50;
-
 /** Chunks as a socket gives them, put together, and kept for as long as a storage takes to have them. */
 async function uploaded(request) {
   const size = between(request, 100 * KIB, 200 * KIB);
   const chunks = [];
   for (let length = 0; length < size; length += chunks.at(-1).length) {
-    chunks.push(
-      Buffer.allocUnsafeSlow(
-        Math.min(between(request + length, 8 * KIB, 64 * KIB), size - length),
-      ).fill(PAGE),
-    );
+    const wanted = between(request + length, 8 * KIB, 64 * KIB);
+    chunks.push(Buffer.allocUnsafeSlow(Math.min(wanted, size - length)).fill(PAGE));
   }
   const body = Buffer.concat(chunks, size);
   await sleep(STORAGE_MS);
@@ -74,10 +72,7 @@ async function uploaded(request) {
   return Buffer.from(JSON.stringify({ digest, size, rows: rows(300) }));
 }
 
-const SESSIONS = 4000;
-const sessions = new Map();
-
-/** A record of 1 KB that outlives its request, and takes the place of one chosen anywhere. */
+/** Takes the place of a record chosen anywhere. */
 function remember(request) {
   sessions.set(hash(request * 7) % SESSIONS, Buffer.allocUnsafeSlow(KIB).fill(request));
 }
@@ -91,7 +86,7 @@ async function answer(response) {
   remember(request);
   const body = await working;
   kept.set(hash(request) % KEPT, body);
-  response.writeHead(200, { 'content-encoding': 'gzip', 'content-length': body.length });
+  response.writeHead(200, { 'content-length': body.length });
   response.end(body);
 }
 
