@@ -4,7 +4,7 @@
 // theirs rest, and are read when they have rested. Writes the tables of docs/malloc-conf.md and
 // docs/malloc-conf.json; with --quick, one round of less work, printed only.
 
-const { execFileSync, spawn } = require('node:child_process');
+const { spawn } = require('node:child_process');
 const { once } = require('node:events');
 const fs = require('node:fs');
 const os = require('node:os');
@@ -13,6 +13,7 @@ const { setTimeout: sleep } = require('node:timers/promises');
 
 const { createCgroup, inCgroup } = require('../__test__/support/cgroup.js');
 const { fittedMallocConf, mergeMallocConf } = require('../lib/malloc-conf.js');
+const { line, progress, writeResults } = require('./page.js');
 
 const ROOT = path.join(__dirname, '..');
 const SERVICE = path.join(__dirname, 'children', 'service.js');
@@ -104,11 +105,6 @@ const FIGURES = {
   cpuSeconds: 'CPU, s',
   p99Ms: 'p99, ms',
 };
-
-/** One line on standard error that says where the run is. */
-function progress(text) {
-  process.stderr.write(process.stderr.isTTY ? `\r\x1b[K${text}` : `${text}\n`);
-}
 
 // The kernel's mode of transparent huge pages
 
@@ -288,8 +284,6 @@ function cell(figure) {
   return `${number(median)} (${number(min)}–${number(max)})`;
 }
 
-const line = (cells) => `| ${cells.join(' | ')} |`;
-
 function markdown({ title, rows }) {
   const heads = Object.values(FIGURES);
   return [
@@ -318,17 +312,6 @@ function describeMachine() {
   };
 }
 
-const MARKERS = ['<!-- measured by npm run bench:malloc-conf -->', '<!-- end of measurement -->'];
-
-/** Replaces what is between the markers. */
-function writePage(text) {
-  const page = fs.readFileSync(PAGE, 'utf8');
-  const [from, to] = MARKERS.map((marker) => page.indexOf(marker));
-  if (from < 0 || to < from) throw new Error(`${PAGE} has lost its markers`);
-  const body = `${page.slice(0, from + MARKERS[0].length)}\n\n${text}\n\n${page.slice(to)}`;
-  fs.writeFileSync(PAGE, body);
-}
-
 async function main() {
   writeExport();
   const runs = distinctRuns(whyThpIsFixed());
@@ -341,11 +324,13 @@ async function main() {
     `median (least–most). “After” is ${restSeconds} s after the load.`;
   const text = [how, ...tables.map(markdown)].join('\n\n');
   if (QUICK) return console.log(`\n${text}`);
-  writePage(text);
-  fs.writeFileSync(RESULTS, JSON.stringify({ machine, tables }, null, 2));
-  // As `npm run lint` wants them.
-  const biome = require.resolve('@biomejs/biome/bin/biome');
-  execFileSync(process.execPath, [biome, 'format', '--write', PAGE, RESULTS]);
+  writeResults({
+    page: PAGE,
+    script: 'bench:malloc-conf',
+    text,
+    file: RESULTS,
+    results: { machine, tables },
+  });
 }
 
 for (const signal of ['SIGINT', 'SIGTERM']) {

@@ -3,7 +3,6 @@
 // of each cause. Writes docs/scenarios.json and the table of docs/scenarios.md, with --only and --allocator
 // their rows of it; with less than the default number of rounds, it prints only.
 
-const { execFileSync } = require('node:child_process');
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
@@ -12,11 +11,11 @@ const { parseArgs } = require('node:util');
 const { LIBRARIES } = require('../__test__/support/allocators.js');
 const { createCgroup } = require('../__test__/support/cgroup.js');
 const { librariesOf, listScenarios, runScenario } = require('../__test__/support/scenarios.js');
+const { line, progress, writeResults } = require('../bench/page.js');
 
 const ROOT = path.join(__dirname, '..');
 const PAGE = path.join(ROOT, 'docs', 'scenarios.md');
 const RESULTS = path.join(ROOT, 'docs', 'scenarios.json');
-const MARKERS = ['<!-- measured by npm run scenarios -->', '<!-- end of measurement -->'];
 const ROUNDS = 5;
 
 const { values: options } = parseArgs({
@@ -28,10 +27,6 @@ const { values: options } = parseArgs({
     json: { type: 'string' },
   },
 });
-
-function progress(text) {
-  process.stderr.write(process.stderr.isTTY ? `\r\x1b[K${text}` : `${text}\n`);
-}
 
 async function once(scenario) {
   const group = scenario.memory ? createCgroup({ memory: scenario.memory }) : undefined;
@@ -92,7 +87,6 @@ function summarize({ scenario, reports }) {
   };
 }
 
-const line = (cells) => `| ${cells.join(' | ')} |`;
 const percent = (share) => (share === null ? '—' : `${(100 * share).toFixed(1)} %`);
 
 function cell(row) {
@@ -126,14 +120,6 @@ function markdown(rows) {
   ].join('\n');
 }
 
-function writePage(text) {
-  const page = fs.readFileSync(PAGE, 'utf8');
-  const [from, to] = MARKERS.map((marker) => page.indexOf(marker));
-  if (from < 0 || to < from) throw new Error(`${PAGE} has lost its markers`);
-  const body = `${page.slice(0, from + MARKERS[0].length)}\n\n${text}\n\n${page.slice(to)}`;
-  fs.writeFileSync(PAGE, body);
-}
-
 const keyOf = ({ name, variant, allocator }) => JSON.stringify([name, variant, allocator]);
 
 /** The rows of scenarios that there are, in their order: these, and those of former runs. */
@@ -163,11 +149,13 @@ async function main() {
   process.exitCode = rows.every(({ held, runs }) => held === runs) ? 0 : 1;
   if (Number(options.rounds) < ROUNDS) return;
   const all = withFormer(rows);
-  writePage(`${machine}\n\n${markdown(all)}`);
-  fs.writeFileSync(RESULTS, JSON.stringify({ machine, rows: all }, null, 2));
-  // As `npm run lint` wants them.
-  const biome = require.resolve('@biomejs/biome/bin/biome');
-  execFileSync(process.execPath, [biome, 'format', '--write', PAGE, RESULTS]);
+  writeResults({
+    page: PAGE,
+    script: 'scenarios',
+    text: `${machine}\n\n${markdown(all)}`,
+    file: RESULTS,
+    results: { machine, rows: all },
+  });
 }
 
 main().catch((error) => {
