@@ -1,12 +1,15 @@
-//! jemalloc's decay times while there is pressure: nothing freed is kept. Afterwards, exactly what there
+//! jemalloc's decay times while there is pressure: what is freed goes back soon. Afterwards, exactly what there
 //! was (jemalloc(3), `arenas.dirty_decay_ms`, `arena.<i>.dirty_decay_ms`, and the same for muzzy pages).
 
 use tikv_jemalloc_ctl::raw;
 
 use crate::live::{Kind, allocator};
 
-/// Returned at once.
-const AT_ONCE: isize = 0;
+/// Not 0, with which every thread returns each page itself as it frees it: at a limit of 220 MB that took two fifths
+/// more processor time than this, and survived no more (docs/governor.md).
+const TIGHT_DIRTY_MS: isize = 100;
+/// Pages on their way through the muzzy state count against the limit.
+const TIGHT_MUZZY_MS: isize = 0;
 
 /// The settings that were found.
 pub struct Tightened {
@@ -15,8 +18,7 @@ pub struct Tightened {
 }
 
 impl Tightened {
-    /// Has every arena return what is freed at once, and what has been freed already. `None` where no
-    /// jemalloc is live.
+    /// Has every arena return soon what is freed. `None` where no jemalloc is live.
     pub fn tighten() -> Option<Self> {
         if allocator().kind != Kind::Jemalloc {
             return None;
@@ -24,8 +26,8 @@ impl Tightened {
         make_oversize_arena();
         let arenas = unsigned(b"arenas.narenas\0")?;
         // Muzzy first: else pages that leave the dirty state would stop there.
-        let muzzy = Found::tighten(b"arenas.muzzy_decay_ms\0", b"arena.0.muzzy_decay_ms\0", arenas)?;
-        let dirty = Found::tighten(b"arenas.dirty_decay_ms\0", b"arena.0.dirty_decay_ms\0", arenas)?;
+        let muzzy = Found::tighten(&MUZZY, arenas)?;
+        let dirty = Found::tighten(&DIRTY, arenas)?;
         Some(Self { dirty, muzzy })
     }
 
@@ -36,10 +38,29 @@ impl Tightened {
     }
 }
 
+/// The keys for one kind of page, and what is written to them.
+struct Keys {
+    /// What new arenas get.
+    default: &'static [u8],
+    arena_0: &'static [u8],
+    tight: isize,
+}
+
+const DIRTY: Keys =
+    Keys { default: b"arenas.dirty_decay_ms\0", arena_0: b"arena.0.dirty_decay_ms\0", tight: TIGHT_DIRTY_MS };
+const MUZZY: Keys =
+    Keys { default: b"arenas.muzzy_decay_ms\0", arena_0: b"arena.0.muzzy_decay_ms\0", tight: TIGHT_MUZZY_MS };
+
+impl Keys {
+    /// −1 is for ever.
+    fn is_loose(&self, setting: isize) -> bool {
+        setting < 0 || setting > self.tight
+    }
+}
+
 /// The settings for one kind of page.
 struct Found {
-    /// What new arenas get.
-    default_key: &'static [u8],
+    keys: &'static Keys,
     default: isize,
     /// Of arena 0; the index is to be replaced.
     mib: [usize; 3],
@@ -48,18 +69,20 @@ struct Found {
 }
 
 impl Found {
-    fn tighten(default_key: &'static [u8], key: &'static [u8], count: u32) -> Option<Self> {
-        let mut mib = [0; 3];
-        raw::name_to_mib(key, &mut mib).ok()?;
-        let default = read(default_key)?;
-        let mut found = Self { default_key, default, mib, arenas: Vec::with_capacity(count as usize) };
+    fn tighten(keys: &'static Keys, count: u32) -> Option<Self> {
+        let mib = mib(keys.arena_0)?;
+        let default = read(keys.default)?;
+        let mut found = Self { keys, default, mib, arenas: Vec::with_capacity(count as usize) };
         // The default first: an arena that is made meanwhile has ours.
-        write(default_key, AT_ONCE);
+        if keys.is_loose(default) {
+            write(keys.default, keys.tight);
+        }
         for index in 0..count as usize {
-            let setting = read_mib(&found.arena(index));
+            let arena = found.arena(index);
+            let setting = read_mib(&arena);
             found.arenas.push(setting);
-            if setting.is_some_and(|setting| setting != AT_ONCE) {
-                write_mib(&found.arena(index), AT_ONCE);
+            if setting.is_some_and(|setting| keys.is_loose(setting)) {
+                write_mib(&arena, keys.tight);
             }
         }
         Some(found)
@@ -72,15 +95,16 @@ impl Found {
 
     /// What somebody else has set meanwhile stays.
     fn restore(self) {
-        if read(self.default_key) == Some(AT_ONCE) {
-            write(self.default_key, self.default);
+        let Keys { default, tight, .. } = *self.keys;
+        if self.keys.is_loose(self.default) && read(default) == Some(tight) {
+            write(default, self.default);
         }
         let count = unsigned(b"arenas.narenas\0").unwrap_or(0) as usize;
         for index in 0..count {
             // One that was not there would have had the default.
             let setting = self.arenas.get(index).copied().flatten().unwrap_or(self.default);
             let arena = self.arena(index);
-            if setting != AT_ONCE && read_mib(&arena) == Some(AT_ONCE) {
+            if self.keys.is_loose(setting) && read_mib(&arena) == Some(tight) {
                 write_mib(&arena, setting);
             }
         }
@@ -92,16 +116,18 @@ impl Found {
 /// jemalloc's src/arena.c): made under pressure, it would have ours, and nothing would tell what to restore.
 fn make_oversize_arena() {
     let Some(index) = unsigned(b"opt.narenas\0") else { return };
-    let mut key = [0; 3];
-    let Ok(()) = raw::name_to_mib(b"arena.0.dirty_decay_ms\0", &mut key) else { return };
-    key[1] = index as usize;
-    let is_there = read_mib(&key).is_some();
+    let Some([first, _, last]) = mib(DIRTY.arena_0) else { return };
     // SAFETY: every bit pattern is a `usize`, and a key of another size answers EINVAL.
     let threshold = unsafe { raw::read::<usize>(b"opt.oversize_threshold\0") }.unwrap_or(0);
-    if !is_there && threshold > 0 {
+    if threshold > 0 && read_mib(&[first, index as usize, last]).is_none() {
         // Never touched, so that only the arena takes memory.
         drop(std::hint::black_box(Vec::<u8>::with_capacity(threshold)));
     }
+}
+
+fn mib(key: &[u8]) -> Option<[usize; 3]> {
+    let mut mib = [0; 3];
+    raw::name_to_mib(key, &mut mib).ok().map(|()| mib)
 }
 
 fn unsigned(key: &'static [u8]) -> Option<u32> {

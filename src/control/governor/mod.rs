@@ -382,7 +382,7 @@ impl<'a> Governor<'a> {
             (Ok(before), Ok(after)) => before.saturating_sub(after),
             _ => outcome.released().and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0),
         };
-        self.policy.purged(self.started.elapsed(), given_back);
+        self.policy.purged(self.started.elapsed(), outcome.duration, given_back);
         update(|state| {
             state.purges += 1;
             state.released += outcome.released().map_or(0, |bytes| bytes.max(0) as u64);

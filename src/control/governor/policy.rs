@@ -154,7 +154,9 @@ const IDLE_CPUS: f64 = 0.3;
 
 /// The times between two trims of glibc under pressure, and near the limit; they double while little comes of it.
 const TRIM_EVERY: Duration = Duration::from_secs(10);
-const TRIM_NEAR_LIMIT_EVERY: Duration = Duration::from_millis(500);
+const TRIM_NEAR_LIMIT_EVERY: Duration = Duration::from_millis(50);
+/// Near the limit, too, a trim is followed by so many times its own duration without one.
+const TRIMMING_SHARE: u32 = 5;
 const MOST_PATIENCE: Duration = Duration::from_secs(120);
 
 /// Where purges harm nobody: the pause after one that yielded little, which doubles with each such.
@@ -193,6 +195,7 @@ pub struct Policy {
     calm_since: Option<Duration>,
     /// When the last purge ended, and when the next may begin.
     last_purge: Duration,
+    last_took: Duration,
     not_before: Duration,
     /// Whether there was a purge since pressure began.
     purged: bool,
@@ -218,6 +221,7 @@ impl Policy {
             level: Level::Calm,
             calm_since: None,
             last_purge: Duration::ZERO,
+            last_took: Duration::ZERO,
             not_before: Duration::ZERO,
             purged: false,
             fruitless: 0,
@@ -336,9 +340,11 @@ impl Policy {
         if self.manners == Manners::Counting {
             return true;
         }
-        let near = view.share() >= self.marks.limit;
+        // It takes so long that at the limit mark it is too late.
+        let near = view.share() >= (self.marks.pressure + self.marks.limit) / 2.0;
         let busy = self.manners == Manners::Stalling && view.cpus > IDLE_CPUS;
-        let every = if near { TRIM_NEAR_LIMIT_EVERY } else { TRIM_EVERY };
+        let every =
+            if near { TRIM_NEAR_LIMIT_EVERY.max(self.last_took * TRIMMING_SHARE) } else { TRIM_EVERY };
         let patience = (every * 2u32.saturating_pow(self.fruitless.min(16))).min(MOST_PATIENCE);
         let rested = !self.purged || now.saturating_sub(self.last_purge) >= patience;
         rested && (near || !busy)
@@ -352,7 +358,7 @@ impl Policy {
         waited >= every && (!busy || waited >= 2 * every)
     }
 
-    /// Where a purge cannot end the pressure.
+    /// Where a purge alone will not end the pressure.
     fn wants_collection(&mut self, view: &View, now: Duration) -> bool {
         let dirty = view.dirty.unwrap_or(0);
         let stays = view
@@ -375,8 +381,9 @@ impl Policy {
     }
 
     /// A purge has ended at `now`.
-    pub fn purged(&mut self, now: Duration, given_back: u64) {
+    pub fn purged(&mut self, now: Duration, took: Duration, given_back: u64) {
         let yielded = given_back >= LITTLE;
+        self.last_took = took;
         self.purged = true;
         self.waiting_since = None;
         self.last_purge = now;
