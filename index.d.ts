@@ -466,8 +466,8 @@ export interface GovernOptions {
    */
   limit?: number | undefined;
   /**
-   * From this share of the limit on there is pressure: decay is tightened and freed pages are purged.
-   * Default 0.8.
+   * From this share of the limit on there is pressure: freed pages are purged, and jemalloc's decay times are
+   * tightened: to 100 ms, muzzy pages to 0. Default 0.8.
    */
   pressureMark?: number | undefined;
   /** Below this share, for `calmAfterMs`, pressure ends, and the decay settings are restored. Default 0.7. */
@@ -480,7 +480,8 @@ export interface GovernOptions {
    */
   limitMark?: number | undefined;
   /**
-   * Freed pages are purged when they exceed this share of the limit, pressure or not. Default 0.2.
+   * Freed pages are purged when they exceed this share of the limit, pressure or not, and sooner where the
+   * live memory of the last half minute's height would not fit under the limit mark beside them. Default 0.2.
    * Only where the allocator counts them: jemalloc and tcmalloc.
    */
   dirtyMark?: number | undefined;
@@ -495,8 +496,9 @@ export interface GovernOptions {
   maxIntervalMs?: number | undefined;
   /**
    * Asks V8 for a collection under pressure that a purge does not end: Buffers that nothing refers to are
-   * freed by V8's garbage collector only, which does not know the limit. A collection holds the event loop
-   * for as long as it takes; they are made less often the less they free. Default false.
+   * freed by V8's garbage collector only, which does not know the limit. Collections hold the event loop for
+   * as long as they take, a tenth of the time at the most, and less the less they free. Default false;
+   * `heapgap run --govern` and `HEAPGAP_GOVERN=1` turn it on. In the thread that called `govern()`.
    */
   gc?: boolean | undefined;
 }

@@ -20,7 +20,7 @@ const CHILDREN = path.join(__dirname, 'children', 'govern-switch');
 const child = (name) => path.join(CHILDREN, name);
 const REPORT = child('report.js');
 const FIGURES = child('figures.js');
-const SHIPPED_SWITCH = { gc: false };
+const SHIPPED_SWITCH = { gc: true };
 const NODE = process.execPath;
 
 before(installNodes, { timeout: 600_000 });

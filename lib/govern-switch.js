@@ -4,8 +4,8 @@
 const { invalidArg } = require('./errors.js');
 const { addon, why } = require('./native.js');
 
-/** What `1` stands for, and JSON does not name. */
-const DEFAULTS = { gc: false };
+/** What `1` stands for, and JSON does not name. With collections a service survives lower limits, at less cost. */
+const DEFAULTS = { gc: true };
 
 /** Also another copy of heapgap, or this file loaded a second time, sees that this process was switched on. */
 const SWITCHED = Symbol.for('heapgap.governor.switched');
