@@ -19,7 +19,7 @@ const {
   until,
 } = require('../support/govern.js');
 
-const [what, plain] = process.argv.slice(2);
+const plain = process.argv[3] === 'plain';
 const BUSY = { minIntervalMs: 1, maxIntervalMs: 1, purgeEveryMs: 0 };
 const govern = (options) => (plain ? null : heapgap.govern(options));
 
@@ -32,12 +32,13 @@ async function pressed() {
   return { governor, held };
 }
 
-/** A worker that governs, then frees memory for ever. */
+/** A worker that governs, then frees memory for ever, which is purged again and again. */
 const WORKER = `
   const { parentPort } = require('node:worker_threads');
   const heapgap = require(${JSON.stringify(require.resolve('../..'))});
   const { MIB, fill, rss } = require(${JSON.stringify(require.resolve('../support/govern.js'))});
-  const governor = heapgap.govern({ minIntervalMs: 1, maxIntervalMs: 1, limit: rss() + 8 * MIB });
+  const limit = rss() + 512 * MIB;
+  heapgap.govern({ minIntervalMs: 1, maxIntervalMs: 1, limit, dirtyMark: 0.01, purgeEveryMs: 50 });
   parentPort.postMessage('started');
   parentPort.once('message', () => process.exit(0));
   setInterval(() => fill(16 * MIB), 1);
@@ -90,7 +91,7 @@ const PROGRAMS = {
     process.on('warning', ({ name }) => warnings.push(name));
     const fds = () => require('node:fs').readdirSync('/proc/self/fd').length;
     const threads = () => require('node:fs').readdirSync('/proc/self/task').length;
-    const once = async () => {
+    const cycle = async () => {
       const governor = heapgap.govern({ ...BUSY, limit: 2 ** 40 });
       hear(governor);
       await governor.stop();
@@ -99,10 +100,19 @@ const PROGRAMS = {
       for (let round = 0; round < 5; round++) globalThis.gc();
       await until(() => governing() === 0, 'the end of every governor');
     };
-    for (let index = 0; index < 100; index++) await once();
+    for (let index = 0; index < 100; index++) await cycle();
+    // What it keeps open is opened at the first look.
+    const looking = heapgap.govern();
+    await until(() => looking.state().oomKills !== null, 'a look');
+    await looking.stop();
     await settle();
-    const before = { fds: fds(), threads: threads(), rss: rss(), heap: process.memoryUsage().heapUsed };
-    for (let index = 0; index < count; index++) await once();
+    const before = {
+      fds: fds(),
+      threads: threads(),
+      rss: rss(),
+      heap: process.memoryUsage().heapUsed,
+    };
+    for (let index = 0; index < count; index++) await cycle();
     let last = null;
     for (let index = 0; index < count / 4; index++) last = heapgap.govern().stop();
     await last;
@@ -110,7 +120,12 @@ const PROGRAMS = {
     const stops = Array.from({ length: 50 }, () => governor.stop());
     await Promise.all(stops);
     await settle();
-    const after = { fds: fds(), threads: threads(), rss: rss(), heap: process.memoryUsage().heapUsed };
+    const after = {
+      fds: fds(),
+      threads: threads(),
+      rss: rss(),
+      heap: process.memoryUsage().heapUsed,
+    };
     report({ before, after, warnings, state: heapgap.snapshot().governor });
   },
 
@@ -165,9 +180,13 @@ const PROGRAMS = {
   children: async () => {
     const { governor, held } = await pressed();
     await until(() => governor.state().tightened, 'tight decay');
-    const child = fork(__filename, ['child', 'plain'], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+    const child = fork(__filename, ['child', 'plain'], {
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    });
     const [forked] = await once(child, 'message');
-    const { stdout } = spawnSync(process.execPath, [__filename, 'child', 'plain'], { encoding: 'utf8' });
+    const { stdout } = spawnSync(process.execPath, [__filename, 'child', 'plain'], {
+      encoding: 'utf8',
+    });
     const mine = (await heapgap.inspect()).arenas?.map(({ dirtyDecayMs }) => dirtyDecayMs);
     report({ forked, spawned: JSON.parse(stdout), mine, held: held.length });
   },
