@@ -8,7 +8,6 @@ const { Worker, isMainThread } = require('node:worker_threads');
 const heapgap = require('../..');
 const {
   MIB,
-  drop,
   fill,
   governing,
   hear,
