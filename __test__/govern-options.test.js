@@ -234,7 +234,7 @@ describe('one a process', () => {
     assert.throws(() => start(), ALREADY);
     assert.throws(() => start({ gc: true }), ALREADY);
     assert.equal(first.state().running, true);
-    assert.equal(governing(), 1);
+    await until(() => governing() === 1, 'one thread');
     await until(() => first.state().limit !== null, 'a first look');
     await first.stop();
     await assertNothingRuns();

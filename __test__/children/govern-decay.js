@@ -32,9 +32,9 @@ main(async (end, threads) => {
   let governor = null;
   const held = [];
   if (end !== 'none') {
-    governor = govern({ limit: rss() + 64 * MIB, calmAfterMs: 100, maxIntervalMs: 50 });
+    governor = govern({ limit: rss() + 256 * MIB, calmAfterMs: 100, maxIntervalMs: 50 });
     const pressed = next(governor, 'pressure');
-    held.push(...fill(128 * MIB));
+    held.push(...fill(320 * MIB));
     await pressed;
     await until(() => governor.state().tightened, 'tight decay');
   }

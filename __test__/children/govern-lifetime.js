@@ -119,6 +119,8 @@ const PROGRAMS = {
     const stops = Array.from({ length: 50 }, () => governor.stop());
     await Promise.all(stops);
     await settle();
+    // Each stop() is waited for by a thread, which ends a little after it has answered.
+    await until(() => threads() <= before.threads, 'the end of every thread');
     const after = {
       fds: fds(),
       threads: threads(),
