@@ -103,7 +103,7 @@ for (const name of JEMALLOCS) {
       env: { MALLOC_CONF: 'dirty_decay_ms:4321' },
       args: ['children'],
     });
-    assert.ok(mine.length > 0 && mine.every((ms) => ms === 0), JSON.stringify(mine));
+    assert.ok(mine.includes(100) && mine.every((ms) => ms <= 100), JSON.stringify(mine));
     for (const child of [forked, spawned]) {
       assert.ok(child.decay.length > 0 && child.decay.every((ms) => ms === 4321));
       assert.deepEqual([child.governor, child.threads], [null, 0]);

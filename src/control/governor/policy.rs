@@ -267,11 +267,13 @@ impl Policy {
             return Level::Calm;
         }
         // Leaving takes more than arriving, or each request that is turned away would let the next in.
-        let near = match self.level {
-            Level::Limit => (self.marks.limit + self.marks.pressure) / 2.0,
-            _ => self.marks.limit,
-        };
+        let near = if self.level == Level::Limit { self.near() } else { self.marks.limit };
         if share >= near && self.purged { Level::Limit } else { Level::Pressure }
+    }
+
+    /// Between the marks of pressure and of the limit: from here on it is urgent.
+    fn near(&self) -> f64 {
+        (self.marks.pressure + self.marks.limit) / 2.0
     }
 
     fn begin_pressure(&mut self) {
@@ -327,7 +329,7 @@ impl Policy {
     /// The workers of a cluster see the same pressure at the same moment. Where one's purge ends it, the others
     /// need none.
     fn in_turn(&mut self, reason: Option<Reason>, view: &View, now: Duration) -> Option<Reason> {
-        if reason.is_none() || !view.crowded || view.share() >= self.marks.limit {
+        if reason.is_none() || !view.crowded || view.share() >= self.near() {
             self.waiting_since = None;
             return reason;
         }
@@ -340,8 +342,7 @@ impl Policy {
         if self.manners == Manners::Counting {
             return true;
         }
-        // It takes so long that at the limit mark it is too late.
-        let near = view.share() >= (self.marks.pressure + self.marks.limit) / 2.0;
+        let near = view.share() >= self.near();
         let busy = self.manners == Manners::Stalling && view.cpus > IDLE_CPUS;
         let every =
             if near { TRIM_NEAR_LIMIT_EVERY.max(self.last_took * TRIMMING_SHARE) } else { TRIM_EVERY };

@@ -190,12 +190,12 @@ fn tasks_that_wait_for_memory_are_pressure() {
 fn workers_of_a_cluster_take_turns() {
     let mut policy = Policy::new(MARKS, Manners::Counting, MS(50));
     let crowded = |percent| View { crowded: true, ..view(percent, 10) };
-    assert_eq!(policy.decide(&crowded(85), MS(0)).purge, None);
-    assert_eq!(policy.decide(&crowded(85), MS(49)).purge, None);
-    assert_eq!(policy.decide(&crowded(85), MS(50)).purge, Some(Reason::Pressure));
+    assert_eq!(policy.decide(&crowded(84), MS(0)).purge, None);
+    assert_eq!(policy.decide(&crowded(84), MS(49)).purge, None);
+    assert_eq!(policy.decide(&crowded(84), MS(50)).purge, Some(Reason::Pressure));
     policy.purged(MS(55), TOOK, RETURNED);
-    assert_eq!(policy.decide(&crowded(85), MS(60)).purge, None, "each time");
-    assert_eq!(policy.decide(&crowded(91), MS(61)).purge, Some(Reason::Pressure), "not near the limit");
+    assert_eq!(policy.decide(&crowded(84), MS(60)).purge, None, "each time");
+    assert_eq!(policy.decide(&crowded(86), MS(61)).purge, Some(Reason::Pressure), "not near the limit");
 }
 
 #[test]

@@ -27,7 +27,7 @@ pub fn manners() -> Manners {
 
 /// The processes of one group start one after the other, and so differ in the low bits of their numbers.
 const TURNS: u32 = 8;
-const TURN: Duration = Duration::from_millis(25);
+const TURN: Duration = Duration::from_millis(4);
 
 /// For how long this process lets others of its group go first.
 pub fn turn() -> Duration {
