@@ -256,14 +256,20 @@ fn govern(options: Options, bell: &Bell, listener: &Listener) {
     }
 }
 
+/// The last look.
+struct Looked {
+    at: Instant,
+    reading: Reading,
+    glance: Option<[u64; 2]>,
+}
+
 struct Governor<'a> {
     senses: Senses,
     policy: Policy,
     decay: Option<decay::Tightened>,
     listener: &'a Listener,
     started: Instant,
-    /// When it last looked, and RSS then.
-    looked: Option<(Instant, Figure)>,
+    looked: Option<Looked>,
     most_rest: Duration,
     last_limit: Option<Figure>,
     pressed_since: Option<Instant>,
@@ -297,17 +303,17 @@ impl<'a> Governor<'a> {
             }
             if !self.is_still() {
                 rest = self.look();
-                self.looked = Some((Instant::now(), self.senses.rss()));
             }
         }
     }
 
-    /// Far from the limit, a glance at RSS tells whether a look is worth it: that takes ten times as long.
+    /// Far from the limit, a glance tells whether a look is worth it, which takes ten times as long.
     fn is_still(&self) -> bool {
-        let Some((at, Ok(rss))) = self.looked else { return false };
+        let Some(Looked { at, reading, glance: Some(before) }) = &self.looked else { return false };
+        let is_near = |(now, before): (&u64, &u64)| now.abs_diff(*before) < policy::LITTLE;
         self.policy.level() == Level::Calm
             && at.elapsed() < self.most_rest
-            && self.senses.rss().is_ok_and(|now| now.abs_diff(rss) < policy::LITTLE)
+            && self.senses.glance(reading).is_some_and(|now| now.iter().zip(before).all(is_near))
     }
 
     /// One look, and what follows from it. Answers when to look again.
@@ -327,6 +333,7 @@ impl<'a> Governor<'a> {
             update(|state| state.collections += 1);
             self.tell(&reading, EventKind::Collect);
         }
+        self.looked = Some(Looked { at: Instant::now(), reading, glance: self.senses.glance(&reading) });
         plan.rest
     }
 

@@ -23,7 +23,7 @@ fn policy(manners: Manners) -> Policy {
 
 /// `percent` of the limit used, of which `dirty` MiB are freed.
 fn view(percent: u64, dirty: u64) -> View {
-    let budget = Budget { limit: LIMIT, usage: LIMIT * percent / 100 };
+    let budget = Budget { level: 0, limit: LIMIT, usage: LIMIT * percent / 100 };
     View { budget: Some(budget), dirty: Some(dirty * MIB), stalled: 0.0, cpus: 1.0, crowded: false }
 }
 
@@ -232,7 +232,7 @@ fn any_view() -> impl Strategy<Value = View> {
     let dirty = prop::option::of(any::<u64>());
     (budget, dirty, 0.0..2.0f64, 0.0..64.0f64, any::<bool>()).prop_map(
         |(budget, dirty, stalled, cpus, crowded)| View {
-            budget: budget.map(|(limit, usage)| Budget { limit, usage }),
+            budget: budget.map(|(limit, usage)| Budget { level: 0, limit, usage }),
             dirty,
             stalled,
             cpus,

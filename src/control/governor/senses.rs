@@ -112,7 +112,8 @@ impl Senses {
     /// The fuller of the limits; the machine's where there is no other.
     fn budget(&self, rss: Figure) -> Result<(Budget, LimitSource), Absent> {
         let group = cgroup::Source::own().budget().map(|budget| (budget, LimitSource::Cgroup));
-        let own = self.own_limit.map(|limit| Ok((Budget { limit, usage: rss? }, LimitSource::Option)));
+        let own =
+            self.own_limit.map(|limit| Ok((Budget { level: 0, limit, usage: rss? }, LimitSource::Option)));
         match (group, own) {
             (Ok(group), Some(Ok(own))) => Ok(if own.0.share() > group.0.share() { own } else { group }),
             (Ok(group), _) => Ok(group),
@@ -123,6 +124,17 @@ impl Senses {
 
     pub fn rss(&self) -> Figure {
         process::Source::own().rss()
+    }
+
+    /// What tells at little cost that a look would see what it saw before: RSS, and what is charged to the group
+    /// that governs, which others may fill.
+    pub fn glance(&self, seen: &Reading) -> Option<[u64; 2]> {
+        let charged = match seen.budget {
+            Ok((budget, LimitSource::Cgroup)) => cgroup::Source::own().charged(budget.level).ok()?,
+            Ok((_, LimitSource::Option)) => 0,
+            Ok((_, LimitSource::Machine)) | Err(_) => return None,
+        };
+        Some([self.rss().ok()?, charged])
     }
 
     /// After a purge: what was counted before it is no more.
@@ -140,7 +152,7 @@ impl Senses {
 fn machine() -> Result<Budget, Absent> {
     let memory = meminfo::read()?;
     let limit = memory.total?;
-    Ok(Budget { limit, usage: limit.saturating_sub(memory.available?) })
+    Ok(Budget { level: 0, limit, usage: limit.saturating_sub(memory.available?) })
 }
 
 /// The pages that the allocator counts as freed.

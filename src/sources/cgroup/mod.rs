@@ -66,6 +66,8 @@ impl Cgroup {
 /// What a group may hold, and what of that it holds, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
+    /// Which of [`Source::path`]'s groups; 0 where it is no group's.
+    pub level: usize,
     /// `memory.max`, or `memory.high` where that is lower.
     pub limit: u64,
     /// What the kernel would not drop before it kills; see [`Cgroup::unreclaimable`].
@@ -189,6 +191,11 @@ impl Source {
         self.groups()?.budget()
     }
 
+    /// All that is charged to one of the groups: one small file, which tells whether anything has moved.
+    pub fn charged(&self, level: usize) -> Figure {
+        Group::number(&self.groups()?.levels.get(level).ok_or(NO_GROUP)?.usage)
+    }
+
     /// As [`Cgroup::oom_kills`], read anew.
     pub fn oom_kills(&self) -> Figure {
         self.groups()?.oom_kills()
@@ -276,16 +283,16 @@ impl Groups {
         };
         let budgets = self.levels.iter().enumerate().map(|(level, group)| match self.version {
             Version::V1 if level == 0 => self.filled_as_whole(group),
-            Version::V1 => self.filled(group, Group::number(&group.limit)),
-            Version::V2 => self.filled(group, bound(group)),
+            Version::V1 => self.filled(level, group, Group::number(&group.limit)),
+            Version::V2 => self.filled(level, group, bound(group)),
         });
         budgets.reduce(fuller).unwrap_or(Err(NO_GROUP))
     }
 
-    fn filled(&self, group: &Group, bound: Figure) -> Result<Budget, Absent> {
+    fn filled(&self, level: usize, group: &Group, bound: Figure) -> Result<Budget, Absent> {
         let limit = bound?;
         let usage = Group::number(&group.usage)?.saturating_sub(self.stat(group).reclaimable?);
-        Ok(Budget { limit, usage })
+        Ok(Budget { level, limit, usage })
     }
 
     /// Against version 1's limit over the group and all around it: some of those a container cannot see.
@@ -296,7 +303,7 @@ impl Groups {
             limit => limit,
         }?;
         let usage = Group::number(&own.usage)?.saturating_sub(stat.reclaimable?);
-        Ok(Budget { limit, usage })
+        Ok(Budget { level: 0, limit, usage })
     }
 
     fn stat(&self, group: &Group) -> Stat {
