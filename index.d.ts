@@ -579,7 +579,7 @@ export interface GovernorEvents {
   calm: [event: GovernorEvent & { durationMs: number }];
   /** Usage is above the limit mark although purged: what is left is live. */
   limit: [event: GovernorEvent];
-  /** The limit was changed while the governor ran, or another one governs now. */
+  /** The limit was changed while the governor ran, or one governs that did not before. */
   limitChange: [event: GovernorEvent & { previous: number | null }];
 }
 

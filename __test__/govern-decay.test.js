@@ -20,6 +20,8 @@ const CASES = {
   'at once': ['dirty_decay_ms:0,muzzy_decay_ms:0', ['stop']],
   'few arenas': ['narenas:3', ['stop']],
   'many arenas': ['narenas:32,dirty_decay_ms:4321', ['stop', 'calm']],
+  // More than there is: as some write to have no arena for large blocks.
+  'no oversize arena': ['oversize_threshold:140737488355328', ['stop']],
   "the article's": ['background_thread:true,metadata_thp:auto', ['stop', 'calm']],
 };
 

@@ -11,6 +11,7 @@ const ERR_HEAPGAP_METHOD_NOT_ALLOWED = 'ERR_HEAPGAP_METHOD_NOT_ALLOWED';
 const ERR_HEAPGAP_RATE_LIMITED = 'ERR_HEAPGAP_RATE_LIMITED';
 const ERR_HEAPGAP_BUSY = 'ERR_HEAPGAP_BUSY';
 const ERR_HEAPGAP_NO_ROOM = 'ERR_HEAPGAP_NO_ROOM';
+const ERR_HEAPGAP_ALREADY_GOVERNED = 'ERR_HEAPGAP_ALREADY_GOVERNED';
 const ERR_HEAPGAP_SHED = 'ERR_HEAPGAP_SHED';
 const ERR_HEAPGAP_INTERNAL = 'ERR_HEAPGAP_INTERNAL';
 const ERR_HEAPGAP_COULD_NOT_LOOK = 'ERR_HEAPGAP_COULD_NOT_LOOK';
@@ -57,6 +58,12 @@ function unknownOption(name, known, caller) {
   return Object.assign(new TypeError(message), { code: ERR_HEAPGAP_UNKNOWN_OPTION });
 }
 
+/** The error for a second governor. */
+function alreadyGoverned() {
+  const message = 'a governor runs in this process already: stop it before another is started';
+  return Object.assign(new Error(message), { code: ERR_HEAPGAP_ALREADY_GOVERNED });
+}
+
 /** The error for what doctor() cannot look at. */
 function couldNotLook(why) {
   return Object.assign(new Error(why), { code: ERR_HEAPGAP_COULD_NOT_LOOK });
@@ -81,6 +88,7 @@ function withOwnCode(error) {
 }
 
 module.exports = {
+  alreadyGoverned,
   ERR_HEAPGAP_BUSY,
   ERR_HEAPGAP_COULD_NOT_LOOK,
   ERR_HEAPGAP_CROSS_SITE,

@@ -3,7 +3,8 @@
 
 const { EventEmitter } = require('node:events');
 
-const { invalidArg } = require('./errors.js');
+const { createCollector } = require('./collector.js');
+const { alreadyGoverned, invalidArg } = require('./errors.js');
 const { addon, why } = require('./native.js');
 const { readOptions } = require('./options.js');
 const table = require('./table.js');
@@ -68,7 +69,7 @@ class Governor extends EventEmitter {
     super();
     this.#replaceable = replaceable;
     if (!addon) return;
-    if (settings.gc) this.#collect = require('./collector.js').createCollector();
+    if (settings.gc) this.#collect = createCollector();
     this.#id = addon.govern(settings, (event) => this.#hear(event));
   }
 
@@ -86,7 +87,7 @@ class Governor extends EventEmitter {
     const { event, ...figures } = JSON.parse(written);
     if (this.#stopped) return;
     if (event === 'collect') this.#collectNow();
-    else this.emit(event, { time: Date.now(), ...figures });
+    else this.emit(event, figures);
   }
 
   #collectNow() {
@@ -112,6 +113,8 @@ if (Symbol.asyncDispose) {
 function govern(options, { replaceable = false } = {}) {
   const settings = settingsOf(options);
   Governor.giveWay(current);
+  // As the addon would: what works where there is none must work elsewhere.
+  if (!addon && current) throw alreadyGoverned();
   current = new Governor(settings, replaceable);
   return current;
 }

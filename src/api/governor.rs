@@ -1,6 +1,7 @@
 //! `govern()`: starts the governor's thread, whose events come to JavaScript one by one.
 
 use std::cell::Cell;
+use std::time::UNIX_EPOCH;
 
 use napi::Env;
 use napi::bindgen_prelude::{Function, Object};
@@ -125,7 +126,8 @@ fn number(figure: Figure) -> Value {
 
 /// An event as `index.d.ts` has it, with its name as `event`.
 fn written(event: &Event) -> Value {
-    let mut written = json!({ "limit": number(event.limit), "usage": number(event.usage) });
+    let time = event.at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+    let mut written = json!({ "time": time, "limit": number(event.limit), "usage": number(event.usage) });
     let more = match event.kind {
         EventKind::Pressure(cause) => json!({ "event": "pressure", "reason": cause.name() }),
         EventKind::Purge(reason, outcome) => json!({

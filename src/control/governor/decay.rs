@@ -120,8 +120,10 @@ fn make_oversize_arena() {
     // SAFETY: every bit pattern is a `usize`, and a key of another size answers EINVAL.
     let threshold = unsafe { raw::read::<usize>(b"opt.oversize_threshold\0") }.unwrap_or(0);
     if threshold > 0 && read_mib(&[first, index as usize, last]).is_none() {
-        // Never touched, so that only the arena takes memory.
-        drop(std::hint::black_box(Vec::<u8>::with_capacity(threshold)));
+        // Never touched, so that only the arena takes memory. Some set a threshold that no memory is enough for.
+        let mut block = Vec::<u8>::new();
+        let _ = block.try_reserve_exact(threshold);
+        drop(std::hint::black_box(block));
     }
 }
 

@@ -10,7 +10,7 @@ mod senses;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::error::Error;
 use crate::sources::{Absent, Figure};
@@ -73,6 +73,8 @@ impl State {
 /// What is told as it happens; see `GovernorEvents` in `index.d.ts`.
 #[derive(Clone, Copy, Debug)]
 pub struct Event {
+    /// When it happened: whoever hears of it may be busy.
+    pub at: SystemTime,
     /// What was seen.
     pub limit: Figure,
     pub usage: Figure,
@@ -272,6 +274,8 @@ struct Governor<'a> {
     looked: Option<Looked>,
     most_rest: Duration,
     last_limit: Option<Figure>,
+    /// Each that has governed, and what it was.
+    limits: Vec<(Option<(LimitSource, usize)>, Figure)>,
     pressed_since: Option<Instant>,
 }
 
@@ -286,6 +290,7 @@ impl<'a> Governor<'a> {
             looked: None,
             most_rest: options.marks.most_rest,
             last_limit: None,
+            limits: Vec::new(),
             pressed_since: None,
         }
     }
@@ -337,11 +342,20 @@ impl<'a> Governor<'a> {
         plan.rest
     }
 
+    /// Where two limits are nearly as full as each other, which of them governs may change at every look:
+    /// that is no news.
     fn notice_limit(&mut self, reading: &Reading) {
-        let limit = reading.limit();
-        if let Some(previous) = self.last_limit.replace(limit)
-            && previous != limit
-        {
+        let (key, limit) = (reading.key(), reading.limit());
+        let known = self.limits.iter_mut().find(|known| known.0 == key);
+        let is_new = match known {
+            Some(known) => std::mem::replace(&mut known.1, limit) != limit,
+            None => {
+                self.limits.push((key, limit));
+                true
+            }
+        };
+        let previous = self.last_limit.replace(limit);
+        if is_new && let Some(previous) = previous {
             self.tell(reading, EventKind::LimitChange { previous });
         }
     }
@@ -366,7 +380,12 @@ impl<'a> Governor<'a> {
     }
 
     fn tell(&self, reading: &Reading, kind: EventKind) {
-        (self.listener)(Event { limit: reading.limit(), usage: reading.usage(), kind });
+        (self.listener)(Event {
+            at: SystemTime::now(),
+            limit: reading.limit(),
+            usage: reading.usage(),
+            kind,
+        });
     }
 
     fn set_decay(&mut self, tighten: bool) {
@@ -381,7 +400,12 @@ impl<'a> Governor<'a> {
     fn purge(&mut self, reading: &Reading, reason: Reason) {
         let before = self.senses.rss();
         let started = Instant::now();
-        let Some(Ok(method)) = super::purge::once(reading.dirty.unwrap_or(0)) else { return };
+        let Some(purged) = super::purge::once(reading.dirty.unwrap_or(0)) else { return };
+        let Ok(method) = purged else {
+            // heapgap cannot purge this allocator: nothing comes of it, and what is there stays.
+            self.policy.purged(self.started.elapsed(), Duration::ZERO, 0);
+            return;
+        };
         let outcome = Outcome { method, before, after: self.senses.rss(), duration: started.elapsed() };
         let after = self.senses.read_anew();
         let given_back = match (reading.dirty, after.dirty) {

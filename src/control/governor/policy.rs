@@ -60,6 +60,8 @@ pub struct View {
     pub cpus: f64,
     /// Most of what counts against the limit is other processes'.
     pub crowded: bool,
+    /// The limit is the machine's.
+    pub machine: bool,
 }
 
 impl View {
@@ -172,6 +174,7 @@ const WATCHFUL_REST: Duration = Duration::from_millis(100);
 /// The time between two collections: they take a tenth of the JavaScript thread's time at the most. It doubles while
 /// little comes of them.
 const COLLECTING_SHARE: u32 = 10;
+const LEAST_COLLECTING_SHARE: u32 = 100;
 const COLLECT_EVERY: Duration = Duration::from_millis(25);
 const COLLECT_MOST: Duration = Duration::from_secs(30);
 
@@ -182,6 +185,15 @@ pub struct Collected {
     pub freed: u64,
     /// The JavaScript thread's time.
     pub took: Duration,
+}
+
+/// A collection that frees less a millisecond is not worth its time: that of a small heap frees ten times as much.
+const FRUITFUL_PER_MS: f64 = 512.0 * 1024.0;
+
+impl Collected {
+    fn is_fruitful(&self) -> bool {
+        self.freed >= LITTLE && self.freed as f64 >= self.took.as_secs_f64() * 1e3 * FRUITFUL_PER_MS
+    }
 }
 
 /// The state of the governor's mind.
@@ -197,8 +209,9 @@ pub struct Policy {
     last_purge: Duration,
     last_took: Duration,
     not_before: Duration,
-    /// Whether there was a purge since pressure began.
+    /// Whether there was a purge since pressure began, and since usage was last below the limit mark.
     purged: bool,
+    purged_near_limit: bool,
     /// How often in a row purges yielded little.
     fruitless: u32,
     /// What was live at the height of the last bursts.
@@ -224,6 +237,7 @@ impl Policy {
             last_took: Duration::ZERO,
             not_before: Duration::ZERO,
             purged: false,
+            purged_near_limit: false,
             fruitless: 0,
             live: Peak::default(),
             last: None,
@@ -266,9 +280,19 @@ impl Policy {
         if self.is_over(view, now) {
             return Level::Calm;
         }
+        if self.is_at_limit(view) { Level::Limit } else { Level::Pressure }
+    }
+
+    /// Whether what is left after a purge is near the limit. Not where other processes fill the machine: to turn
+    /// requests away here would not help them.
+    fn is_at_limit(&mut self, view: &View) -> bool {
         // Leaving takes more than arriving, or each request that is turned away would let the next in.
         let near = if self.level == Level::Limit { self.near() } else { self.marks.limit };
-        if share >= near && self.purged { Level::Limit } else { Level::Pressure }
+        if view.share() < near {
+            self.purged_near_limit = false;
+        }
+        let is_live = view.live() >= view.part(near);
+        self.purged_near_limit && is_live && !(view.machine && view.crowded)
     }
 
     /// Between the marks of pressure and of the limit: from here on it is urgent.
@@ -280,6 +304,7 @@ impl Policy {
         self.level = Level::Pressure;
         self.calm_since = None;
         self.purged = false;
+        self.purged_near_limit = false;
         self.fruitless = 0;
         self.not_before = Duration::ZERO;
         self.collect_pause = COLLECT_EVERY;
@@ -303,7 +328,7 @@ impl Policy {
 
     fn reason_to_purge_counted(&self, view: &View, dirty: u64, now: Duration) -> Option<Reason> {
         // Once in any case: what is left after it is live.
-        if self.level != Level::Calm && view.share() >= self.marks.limit && !self.purged {
+        if self.level != Level::Calm && view.share() >= self.marks.limit && !self.purged_near_limit {
             return Some(Reason::Pressure);
         }
         let is_much = dirty >= view.part(self.marks.dirty / 2.0).max(LITTLE);
@@ -376,8 +401,9 @@ impl Policy {
     /// V8 has collected.
     pub fn collected(&mut self, now: Duration, collected: Collected) {
         let least = (collected.took * COLLECTING_SHARE).max(COLLECT_EVERY);
-        let pause = if collected.freed >= LITTLE { least } else { least.max(self.collect_pause * 2) };
-        self.collect_pause = pause.min(COLLECT_MOST);
+        let most = (collected.took * LEAST_COLLECTING_SHARE).max(COLLECT_MOST);
+        let pause = if collected.is_fruitful() { least } else { least.max(self.collect_pause * 2) };
+        self.collect_pause = pause.min(most);
         self.collect_after = now + self.collect_pause;
     }
 
@@ -386,6 +412,8 @@ impl Policy {
         let yielded = given_back >= LITTLE;
         self.last_took = took;
         self.purged = true;
+        // Forgotten at the next look, where usage is below the mark.
+        self.purged_near_limit = true;
         self.waiting_since = None;
         self.last_purge = now;
         self.fruitless = if yielded { 0 } else { self.fruitless.saturating_add(1) };

@@ -24,7 +24,14 @@ fn policy(manners: Manners) -> Policy {
 /// `percent` of the limit used, of which `dirty` MiB are freed.
 fn view(percent: u64, dirty: u64) -> View {
     let budget = Budget { level: 0, limit: LIMIT, usage: LIMIT * percent / 100 };
-    View { budget: Some(budget), dirty: Some(dirty * MIB), stalled: 0.0, cpus: 1.0, crowded: false }
+    View {
+        budget: Some(budget),
+        dirty: Some(dirty * MIB),
+        stalled: 0.0,
+        cpus: 1.0,
+        crowded: false,
+        machine: false,
+    }
 }
 
 /// The same under an allocator that does not count what is freed.
@@ -74,6 +81,29 @@ fn what_is_left_after_a_purge_is_the_limit_s() {
     assert_eq!(policy.level(), Level::Limit, "leaving takes more than arriving");
     policy.decide(&view(84, 0), MS(30));
     assert_eq!(policy.level(), Level::Pressure);
+}
+
+#[test]
+fn what_is_freed_again_is_not_live() {
+    let mut policy = policy(Manners::Counting);
+    policy.decide(&view(95, 20), MS(0));
+    policy.purged(MS(5), TOOK, RETURNED);
+    policy.decide(&view(82, 0), MS(10));
+    // Another burst under the same pressure: all it takes above the limit mark is freed by now.
+    let plan = policy.decide(&view(95, 20), MS(100));
+    assert_eq!((policy.level(), plan.purge), (Level::Pressure, Some(Reason::Pressure)));
+}
+
+#[test]
+fn a_machine_that_others_fill_is_no_limit_of_ours() {
+    let mut policy = policy(Manners::Counting);
+    let full = View { machine: true, crowded: true, ..view(95, 0) };
+    policy.decide(&full, MS(0));
+    policy.purged(MS(1), TOOK, NOTHING);
+    policy.decide(&full, MS(10));
+    assert_eq!(policy.level(), Level::Pressure);
+    policy.decide(&View { crowded: false, ..full }, MS(20));
+    assert_eq!(policy.level(), Level::Limit);
 }
 
 #[test]
@@ -170,6 +200,21 @@ fn v8_is_asked_where_a_purge_cannot_help() {
 }
 
 #[test]
+fn a_large_heap_that_is_live_is_collected_less_and_less() {
+    let mut policy = policy(Manners::Counting);
+    let one_second = Collected { freed: 100 * MIB, took: MS(1000) };
+    policy.decide(&view(95, 0), MS(0));
+    let pauses: Vec<Duration> = (0..6)
+        .map(|_| {
+            policy.collected(MS(0), one_second);
+            policy.collect_after
+        })
+        .collect();
+    assert_eq!(pauses.first(), Some(&MS(10_000)));
+    assert_eq!(pauses.last(), Some(&MS(100_000)));
+}
+
+#[test]
 fn v8_is_not_asked_unless_wanted() {
     let marks = Marks { collect: false, ..MARKS };
     let mut policy = Policy::new(marks, Manners::Counting, Duration::ZERO);
@@ -237,6 +282,7 @@ fn any_view() -> impl Strategy<Value = View> {
             stalled,
             cpus,
             crowded,
+            machine: crowded && cpus > 1.0,
         },
     )
 }

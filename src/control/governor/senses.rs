@@ -57,6 +57,11 @@ impl Reading {
         self.budget.map(|(budget, _)| budget.usage)
     }
 
+    /// Which limit it is: its source, and which of the groups it stands on.
+    pub fn key(&self) -> Option<(LimitSource, usize)> {
+        self.budget.ok().map(|(budget, source)| (source, budget.level))
+    }
+
     pub fn source(&self) -> Option<LimitSource> {
         self.budget.ok().map(|(_, source)| source)
     }
@@ -69,6 +74,7 @@ impl Reading {
             stalled: self.stalled,
             cpus: self.cpus,
             crowded: self.crowded,
+            machine: self.source() == Some(LimitSource::Machine),
         }
     }
 }

@@ -183,3 +183,20 @@ fn a_budget_is_of_the_fullest_group_and_memory_high_counts() {
     assert!((350_000_000 - cache) * 2 < 300_000_000);
     assert_eq!(budget("v2-high-inside"), Ok((966_367_641, 700_000_000 - outer_cache)));
 }
+
+#[test]
+fn the_time_that_tasks_have_waited_for_memory() {
+    // As in the file that `v2_container` reads.
+    assert_eq!(read("v2-container").0.stalled(), Ok(4_710_235));
+    assert!(
+        matches!(read("v1-container").0.stalled(), Err(Absent::Because(_))),
+        "the machine's is another's"
+    );
+}
+
+#[test]
+fn what_is_charged_to_a_group() {
+    let (source, _) = read("v2-high-inside");
+    assert_eq!((source.charged(0), source.charged(1)), (Ok(350_000_000), Ok(700_000_000)));
+    assert!(source.charged(7).is_err());
+}
