@@ -476,12 +476,12 @@ export interface GovernOptions {
   calmAfterMs?: number | undefined;
   /**
    * Where this much of the limit is still used after a purge, what is left is live: the level is `limit`,
-   * and `shed()` turns requests away. Default 0.9.
+   * and `shed()` turns requests away, until usage is below the middle of this and the pressure mark. Default 0.9.
    */
   limitMark?: number | undefined;
   /**
-   * Freed pages are purged when they exceed this share of the limit, pressure or not, and sooner where the
-   * live memory of the last half minute's height would not fit under the limit mark beside them. Default 0.2.
+   * Freed pages are purged when they exceed this share of the limit, pressure or not. They are purged sooner where
+   * live memory, as high as it was in the last half minute, would not fit under the limit mark beside them. Default 0.2.
    * Only where the allocator counts them: jemalloc and tcmalloc.
    */
   dirtyMark?: number | undefined;
@@ -505,7 +505,7 @@ export interface GovernOptions {
 
 /**
  * `calm`: below the pressure mark. `pressure`: above it, until below the calm mark. `limit`: above the limit
- * mark although purged.
+ * mark although purged, until below the middle of the limit mark and the pressure mark.
  */
 export type GovernorLevel = 'calm' | 'pressure' | 'limit';
 
@@ -571,13 +571,13 @@ export interface GovernorPurge extends GovernorEvent {
 }
 
 export interface GovernorEvents {
-  /** Pressure has begun. */
+  /** Pressure has begun: usage is above the pressure mark, or (`stall`) processes wait for memory. */
   pressure: [event: GovernorEvent & { reason: 'usage' | 'stall' }];
   /** Freed pages were given back. */
   purge: [event: GovernorPurge];
   /** Pressure is over; the decay settings are as they were. */
   calm: [event: GovernorEvent & { durationMs: number }];
-  /** Usage is above the limit mark although purged: what is left is live. */
+  /** Usage is above the limit mark although purged: what is left is live. No event says when the level is left. */
   limit: [event: GovernorEvent];
   /** The limit was changed while the governor ran, or one governs that did not before. */
   limitChange: [event: GovernorEvent & { previous: number | null }];
@@ -1097,6 +1097,8 @@ export function diagnose(options?: DiagnoseOptions): Promise<Diagnosis>;
  * whose trim stalls threads that allocate, it waits for an idle moment while the limit is not near.
  *
  * One a process, worker threads included; one that a worker has started ends with it. It keeps no process alive.
+ * In the main thread a call replaces the governor that `HEAPGAP_GOVERN` or `heapgap run --govern` has started, and its
+ * options.
  * Where there is no addon it does nothing, and `state().notes` says why.
  *
  * @throws {TypeError | RangeError} as `stats()`; an `Error` with `ERR_HEAPGAP_ALREADY_GOVERNED` where one runs,
