@@ -538,7 +538,7 @@ export interface GovernorFigures {
   flips: number;
   /** How often V8 was asked for a collection. */
   collections: number;
-  /** Processes that the OOM killer ended in the group while a governor ran. */
+  /** Processes that the OOM killer has ended in the process's own group since the governor was started. */
   oomKills: number | null;
 }
 
@@ -1097,8 +1097,8 @@ export function diagnose(options?: DiagnoseOptions): Promise<Diagnosis>;
  * whose trim stalls threads that allocate, it waits for an idle moment while the limit is not near.
  *
  * One a process, worker threads included; one that a worker has started ends with it. It keeps no process alive.
- * In the main thread a call replaces the governor that `HEAPGAP_GOVERN` or `heapgap run --govern` has started, and its
- * options.
+ * In the main thread a call replaces the governor that `HEAPGAP_GOVERN` or `heapgap run --govern` has started; options
+ * that it does not name stay as that one had them.
  * Where there is no addon it does nothing, and `state().notes` says why.
  *
  * @throws {TypeError | RangeError} as `stats()`; an `Error` with `ERR_HEAPGAP_ALREADY_GOVERNED` where one runs,

@@ -9,7 +9,7 @@ const { JEMALLOCS, LIBRARIES, preload } = require('./support/allocators.js');
 const { inCgroup, makeCgroup } = require('./support/cgroup.js');
 const { finished } = require('./support/child.js');
 const { lacks } = require('./support/faulty.js');
-const { MIB } = require('./support/govern.js');
+const { MIB, assertCounted } = require('./support/govern.js');
 
 const CHILD = path.join(__dirname, 'children', 'govern-cgroup.js');
 
@@ -30,17 +30,6 @@ async function toldInGroup(...args) {
   if (ended === null) return null;
   assert.equal(ended.code, 0, `${ended.signal} ${ended.stderr}`);
   return ended.told;
-}
-
-function assertCounted({ heard, state, snapshot }) {
-  const purges = heard.filter(({ event }) => event === 'purge');
-  const sum = (field) => purges.reduce((total, purge) => total + Math.max(0, purge[field]), 0);
-  assert.equal(state.purges, purges.length);
-  assert.equal(state.released, sum('released'));
-  assert.ok(Math.abs(state.purgeMs - sum('durationMs')) < 0.001);
-  assert.equal(state.flips, heard.filter(({ event }) => /^(pressure|calm)$/.test(event)).length);
-  const { notes, ...figures } = state;
-  assert.deepEqual(snapshot, figures);
 }
 
 const METHODS = {

@@ -5,7 +5,7 @@ const assert = require('node:assert/strict');
 const { test } = require('node:test');
 const { JEMALLOCS, LIBRARIES, preload } = require('./support/allocators.js');
 const { runChild } = require('./support/child.js');
-const { MIB } = require('./support/govern.js');
+const { MIB, assertCounted } = require('./support/govern.js');
 
 const COUNTING = [...JEMALLOCS, 'tcmalloc'];
 /** So that nobody but the governor gives freed pages back. */
@@ -15,19 +15,6 @@ function run(t, name, script, args, nodeArgs = ['--expose-gc']) {
   const libraries = preload(t, name);
   if (libraries === null) return null;
   return runChild(script, { preload: libraries, env: KEEP, nodeArgs, args });
-}
-
-/** Counters are what the events sum to, wherever they are read. */
-function assertCounted({ heard, state, snapshot }) {
-  const { notes, ...figures } = state;
-  assert.deepEqual(snapshot, figures);
-  const purges = heard.filter(({ event }) => event === 'purge');
-  const sum = (field) => purges.reduce((total, purge) => total + Math.max(0, purge[field]), 0);
-  assert.equal(state.purges, purges.length);
-  assert.equal(state.released, sum('released'));
-  assert.ok(Math.abs(state.purgeMs - sum('durationMs')) < 0.001);
-  assert.equal(state.flips, heard.filter(({ event }) => /^(pressure|calm)$/.test(event)).length);
-  for (const purge of purges) assert.equal(purge.released, purge.rssBefore - purge.rssAfter);
 }
 
 for (const name of COUNTING) {

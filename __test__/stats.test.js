@@ -158,6 +158,14 @@ test('every figure that is null has a note, and no other', () => {
 const partsAsNumbers = ({ parts }) =>
   Object.fromEntries(Object.entries(parts).map(([name, { bytes }]) => [name, bytes]));
 
+/** Slots that are words to the reader: a number, and its word. */
+const WORDS = {
+  'governor.running': [1, true],
+  'governor.level': [2, 'limit'],
+  'governor.limitSource': [1, 'option'],
+  'governor.tightened': [1, true],
+};
+
 test('lib/table.js has the order of src/api/table.rs', () => {
   const names = addon.snapshotSlots();
   const ordinals = Float64Array.from(names, (_, index) => index);
@@ -167,12 +175,20 @@ test('lib/table.js has the order of src/api/table.rs', () => {
     cgroup: table.cgroupOf(ordinals, 2, '/'),
     gap: table.gapOf(ordinals),
     ledger: partsAsNumbers(table.ledgerOf(0, ordinals, new Array(table.PARTS).fill({}))),
+    governor: table.governorOf(ordinals, table.GOVERNOR),
   };
   const at = (path) => path.split('.').reduce((value, key) => value[key], shaped);
   for (const [index, name] of names.entries()) {
-    if (name !== 'allocator.overdue') assert.equal(at(name), index, name);
+    if (name !== 'allocator.overdue' && !(name in WORDS)) assert.equal(at(name), index, name);
   }
   assert.equal(table.SLOTS, names.length);
+  for (const [name, [number, word]] of Object.entries(WORDS)) {
+    const slots = new Float64Array(names.length);
+    slots[names.indexOf(name)] = number;
+    assert.equal(table.governorOf(slots, table.GOVERNOR)[name.split('.')[1]], word, name);
+  }
+  const governor = addon.governorSlots().map((name) => `governor.${name}`);
+  assert.deepEqual(governor, names.slice(table.GOVERNOR));
   const stats = addon.statsSlots().map((name) => `allocator.${name}`);
   assert.deepEqual(stats, names.slice(0, stats.length));
   assert.equal(stats[1], 'allocator.overdue');

@@ -47,8 +47,17 @@ const ORDERED = [
   ['minIntervalMs', 'maxIntervalMs'],
 ];
 
-function settingsOf(options) {
-  const settings = readOptions(OPTIONS, options, 'govern');
+/** What is not named is as in `settled`. */
+const withDefaults = (settled) =>
+  Object.fromEntries(
+    Object.entries(OPTIONS).map(([name, option]) => [
+      name,
+      { ...option, default: Object.hasOwn(settled, name) ? settled[name] : option.default },
+    ]),
+  );
+
+function settingsOf(options, settled) {
+  const settings = readOptions(withDefaults(settled), options, 'govern');
   for (const [low, high] of ORDERED) {
     if (settings[low] <= settings[high]) continue;
     throw invalidArg(low, `a number up to \`${high}\`, ${settings[high]}`, settings[low]);
@@ -61,13 +70,14 @@ let current = null;
 
 class Governor extends EventEmitter {
   #id = null;
+  /** Of one that the environment asked for. */
   #replaceable;
   #stopped = null;
   #collect = null;
 
   constructor(settings, replaceable) {
     super();
-    this.#replaceable = replaceable;
+    this.#replaceable = replaceable ? settings : null;
     if (!addon) return;
     if (settings.gc) this.#collect = createCollector();
     this.#id = addon.govern(settings, (event) => this.#hear(event));
@@ -95,6 +105,11 @@ class Governor extends EventEmitter {
     addon.governorCollected(freed, durationMs);
   }
 
+  /** The settings that the environment asked for, which hold where the program names none. */
+  static settled(governor) {
+    return governor?.#replaceable ?? {};
+  }
+
   /** Ends one that the environment asked for, so that the program's own can start at once. */
   static giveWay(governor) {
     if (!governor?.#replaceable) return;
@@ -111,7 +126,7 @@ if (Symbol.asyncDispose) {
 
 /** `replaceable`: gives way to a later call, instead of making it fail. */
 function govern(options, { replaceable = false } = {}) {
-  const settings = settingsOf(options);
+  const settings = settingsOf(options, Governor.settled(current));
   Governor.giveWay(current);
   // As the addon would: what works where there is none must work elsewhere.
   if (!addon && current) throw alreadyGoverned();

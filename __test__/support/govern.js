@@ -91,9 +91,24 @@ function main(program) {
   });
 }
 
+/** Counters are what the events sum to, wherever they are read. */
+function assertCounted({ heard, state, snapshot }) {
+  const { notes, ...figures } = state;
+  assert.deepEqual(snapshot, figures);
+  const purges = heard.filter(({ event }) => event === 'purge');
+  const sum = (field) => purges.reduce((total, purge) => total + Math.max(0, purge[field]), 0);
+  assert.equal(state.purges, purges.length);
+  assert.equal(state.released, sum('released'));
+  // Events are told to the microsecond.
+  assert.ok(Math.abs(state.purgeMs - sum('durationMs')) < 0.001 * (1 + purges.length));
+  assert.equal(state.flips, heard.filter(({ event }) => /^(pressure|calm)$/.test(event)).length);
+  for (const purge of purges) assert.equal(purge.released, purge.rssBefore - purge.rssAfter);
+}
+
 module.exports = {
   DEADLINE_MS,
   MIB,
+  assertCounted,
   drop,
   fill,
   governing,

@@ -1,7 +1,7 @@
 //! `govern()`: starts the governor's thread, whose events come to JavaScript one by one.
 
 use std::cell::Cell;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use napi::Env;
 use napi::bindgen_prelude::{Function, Object};
@@ -100,9 +100,9 @@ fn end_with_this_thread(env: &Env, id: u64) {
 /// Tells a governor to end; answers when its thread has.
 #[napi(catch_unwind, ts_return_type = "Promise<void>")]
 pub fn stop_governor(env: &Env, id: f64) -> napi::Result<Object<'_>, Code> {
-    governor::dismiss(id as u64);
+    let leaving = governor::dismiss(id as u64);
     let work = || {
-        governor::join_leaving();
+        leaving.wait();
         Ok(())
     };
     spawn(env, "heapgap-stop", work, |()| ())
@@ -110,14 +110,19 @@ pub fn stop_governor(env: &Env, id: f64) -> napi::Result<Object<'_>, Code> {
 
 /// As `stop_governor`, without waiting: another may be started at once.
 #[napi(catch_unwind)]
-pub fn dismiss_governor(id: f64) -> bool {
-    governor::dismiss(id as u64)
+pub fn dismiss_governor(id: f64) {
+    governor::dismiss(id as u64);
 }
 
 /// V8 has collected what the governor asked for.
 #[napi(catch_unwind)]
 pub fn governor_collected(freed: f64, duration_ms: f64) {
     governor::collected(Collected { freed: freed as u64, took: duration(duration_ms) });
+}
+
+/// To the microsecond.
+fn ms(duration: Duration) -> f64 {
+    duration.as_micros() as f64 / 1e3
 }
 
 fn number(figure: Figure) -> Value {
@@ -137,9 +142,9 @@ fn written(event: &Event) -> Value {
             "rssBefore": number(outcome.before),
             "rssAfter": number(outcome.after),
             "released": outcome.released(),
-            "durationMs": outcome.duration.as_secs_f64() * 1e3,
+            "durationMs": ms(outcome.duration),
         }),
-        EventKind::Calm(lasted) => json!({ "event": "calm", "durationMs": lasted.as_secs_f64() * 1e3 }),
+        EventKind::Calm(lasted) => json!({ "event": "calm", "durationMs": ms(lasted) }),
         EventKind::Limit => json!({ "event": "limit" }),
         EventKind::LimitChange { previous } => {
             json!({ "event": "limitChange", "previous": number(previous) })

@@ -149,6 +149,12 @@ pub fn snapshot_slots() -> Vec<String> {
     Table::names(|table| table::snapshot(table, &snapshot, None))
 }
 
+/// The names of the slots that `read_governor` fills, in order.
+#[napi(catch_unwind)]
+pub fn governor_slots() -> Vec<String> {
+    Table::names(|table| table::governor(table, None))
+}
+
 /// Fills `slots` with what the governor sees and has done; answers the generation of the labels.
 #[napi(catch_unwind)]
 pub fn read_governor(#[napi(ts_arg_type = "Float64Array")] slots: Slots<'_>) -> u32 {

@@ -27,8 +27,13 @@ impl Tightened {
         let arenas = unsigned(b"arenas.narenas\0")?;
         // Muzzy first: else pages that leave the dirty state would stop there.
         let muzzy = Found::tighten(&MUZZY, arenas)?;
-        let dirty = Found::tighten(&DIRTY, arenas)?;
-        Some(Self { dirty, muzzy })
+        match Found::tighten(&DIRTY, arenas) {
+            Some(dirty) => Some(Self { dirty, muzzy }),
+            None => {
+                muzzy.restore();
+                None
+            }
+        }
     }
 
     /// Puts back what was found.

@@ -153,6 +153,8 @@ struct Bell {
 #[derive(Clone, Copy, Default)]
 struct Rung {
     stop: bool,
+    /// The governor has left everything as it found it.
+    ended: bool,
     /// V8 has collected.
     collected: Option<Collected>,
 }
@@ -160,7 +162,12 @@ struct Rung {
 impl Bell {
     fn ring(&self, change: impl FnOnce(&mut Rung)) {
         change(&mut lock(&self.rung));
-        self.sound.notify_one();
+        self.sound.notify_all();
+    }
+
+    fn wait_for_end(&self) {
+        let rung = lock(&self.rung);
+        drop(self.sound.wait_while(rung, |rung| !rung.ended).unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Waits for `rest`, or until it rings.
@@ -185,21 +192,25 @@ pub fn start(options: Options, listener: Listener) -> Result<u64, Error> {
     if shared.running.is_some() {
         return Err(Error::Governed);
     }
+    let id = {
+        let mut last = lock(&LAST_ID);
+        *last += 1;
+        *last
+    };
     let bell = Arc::new(Bell::default());
     let leaving = shared.leaving.take();
     let heard = Arc::clone(&bell);
     let run = move || {
         // Two would restore each other's decay settings.
         leaving.map(JoinHandle::join);
-        govern(options, &heard, &listener);
+        if govern(options, &heard, &listener).is_err() {
+            // Nobody has told it to end: another may be started.
+            dismiss(id);
+        }
+        heard.ring(|rung| rung.ended = true);
     };
     let thread = thread::Builder::new().name("heapgap-govern".to_owned()).stack_size(STACK).spawn(run);
     let thread = thread.map_err(Error::Thread)?;
-    let id = {
-        let mut last = lock(&LAST_ID);
-        *last += 1;
-        *last
-    };
     shared.running = Some(Running { id, bell, thread });
     renew_state();
     Ok(id)
@@ -218,21 +229,29 @@ fn update(change: impl FnOnce(&mut State)) {
     }
 }
 
-/// Tells the governor of that number to end, without waiting for it. Answers whether it ran.
-pub fn dismiss(id: u64) -> bool {
+/// One that was told to end.
+pub struct Leaving(Option<Arc<Bell>>);
+
+impl Leaving {
+    /// Waits until it has ended. For other threads than JavaScript's: it may be purging.
+    pub fn wait(self) {
+        if let Some(bell) = self.0 {
+            bell.wait_for_end();
+        }
+        // Where another was started meanwhile, that one does this.
+        let thread = lock(&SHARED).leaving.take();
+        thread.map(JoinHandle::join);
+    }
+}
+
+/// Tells the governor of that number to end, if it runs, without waiting for it.
+pub fn dismiss(id: u64) -> Leaving {
     let mut shared = lock(&SHARED);
-    let Some(running) = shared.running.take_if(|running| running.id == id) else { return false };
+    let Some(running) = shared.running.take_if(|running| running.id == id) else { return Leaving(None) };
     running.bell.ring(|rung| rung.stop = true);
     shared.leaving = Some(running.thread);
     update(|state| state.running = false);
-    true
-}
-
-/// Waits until a governor that was told to end has ended. For other threads than JavaScript's: it may be
-/// purging.
-pub fn join_leaving() {
-    let leaving = lock(&SHARED).leaving.take();
-    leaving.map(JoinHandle::join);
+    Leaving(Some(running.bell))
 }
 
 /// The answer to [`EventKind::Collect`].
@@ -247,15 +266,12 @@ pub fn state() -> Option<State> {
     *lock(&STATE)
 }
 
-/// The governor's thread.
-fn govern(options: Options, bell: &Bell, listener: &Listener) {
+/// The governor's thread. `Err` where it has panicked: that ends the governor, and leaves no decay setting behind.
+fn govern(options: Options, bell: &Bell, listener: &Listener) -> thread::Result<()> {
     let mut governor = Governor::new(options, listener);
-    // A panic ends the governor, and leaves no decay setting behind.
     let ended = catch_unwind(AssertUnwindSafe(|| governor.run(bell)));
-    let _ = catch_unwind(AssertUnwindSafe(|| governor.leave()));
-    if ended.is_err() {
-        update(|state| state.running = false);
-    }
+    let left = catch_unwind(AssertUnwindSafe(|| governor.leave()));
+    ended.and(left)
 }
 
 /// The last look.
