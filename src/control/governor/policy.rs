@@ -178,6 +178,12 @@ const LEAST_COLLECTING_SHARE: u32 = 100;
 const COLLECT_EVERY: Duration = Duration::from_millis(25);
 const COLLECT_MOST: Duration = Duration::from_secs(30);
 
+/// So much of the limit, grown since the last collection, may be garbage.
+const GARBAGE: f64 = 0.05;
+
+/// A collection that is noticed.
+const LONG: Duration = Duration::from_millis(100);
+
 /// What a collection did.
 #[derive(Clone, Copy, Debug)]
 pub struct Collected {
@@ -219,8 +225,12 @@ pub struct Policy {
     /// What the last look saw, and how long it rested.
     last: Option<(u64, u64)>,
     rest: Duration,
+    /// When the next collection may be asked for: in any case, and where live memory has grown since the last.
     collect_after: Duration,
+    collect_not_before: Duration,
     collect_pause: Duration,
+    /// The least that was live since the last collection.
+    least_live: u64,
 }
 
 impl Policy {
@@ -243,7 +253,9 @@ impl Policy {
             last: None,
             rest: marks.least_rest,
             collect_after: Duration::ZERO,
+            collect_not_before: Duration::ZERO,
             collect_pause: COLLECT_EVERY,
+            least_live: u64::MAX,
         }
     }
 
@@ -384,17 +396,19 @@ impl Policy {
         waited >= every && (!busy || waited >= 2 * every)
     }
 
-    /// Where a purge alone will not end the pressure.
+    /// Where a purge alone does not help, and garbage can have come together since the last collection.
     fn wants_collection(&mut self, view: &View, now: Duration) -> bool {
-        let dirty = view.dirty.unwrap_or(0);
-        let stays = view
-            .budget
-            .is_some_and(|budget| budget.usage.saturating_sub(dirty) >= view.part(self.marks.pressure));
-        if !self.marks.collect || self.level == Level::Calm || !stays || now < self.collect_after {
+        let live = view.live();
+        self.least_live = self.least_live.min(live);
+        let grown = live.saturating_sub(self.least_live) >= view.part(GARBAGE).max(LITTLE);
+        let due = if grown { self.collect_not_before } else { self.collect_after };
+        let much = view.budget.is_some() && live >= view.part(self.marks.calm);
+        if !self.marks.collect || self.level == Level::Calm || !much || now < due {
             return false;
         }
         // The answer may come late: until then none is asked for.
         self.collect_after = now + COLLECT_MOST;
+        self.collect_not_before = self.collect_after;
         true
     }
 
@@ -405,6 +419,10 @@ impl Policy {
         let pause = if collected.is_fruitful() { least } else { least.max(self.collect_pause * 2) };
         self.collect_pause = pause.min(most);
         self.collect_after = now + self.collect_pause;
+        // Where a second of collecting frees little, growth is no reason to try again.
+        let is_long = collected.took >= LONG && !collected.is_fruitful();
+        self.collect_not_before = if is_long { self.collect_after } else { now + least };
+        self.least_live = u64::MAX;
     }
 
     /// A purge has ended at `now`.

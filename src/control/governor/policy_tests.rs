@@ -200,6 +200,24 @@ fn v8_is_asked_where_a_purge_cannot_help() {
 }
 
 #[test]
+fn v8_is_asked_again_where_live_memory_has_grown_since() {
+    let mut policy = policy(Manners::Counting);
+    assert!(policy.decide(&view(85, 0), MS(0)).collect);
+    let fruitless = Collected { freed: 0, took: MS(5) };
+    for at in [10, 1000, 2000, 3000] {
+        policy.decide(&view(85, 0), MS(at));
+        policy.collected(MS(at), fruitless);
+    }
+    assert!(!policy.decide(&view(85, 0), MS(3100)).collect);
+    assert!(!policy.decide(&view(89, 0), MS(3200)).collect, "a little");
+    assert!(policy.decide(&view(91, 0), MS(3300)).collect);
+    let long = Collected { freed: MIB, took: MS(1000) };
+    policy.collected(MS(4300), long);
+    policy.decide(&view(85, 0), MS(4400));
+    assert!(!policy.decide(&view(95, 0), MS(15_000)).collect, "not where it takes long and frees little");
+}
+
+#[test]
 fn a_large_heap_that_is_live_is_collected_less_and_less() {
     let mut policy = policy(Manners::Counting);
     let one_second = Collected { freed: 100 * MIB, took: MS(1000) };
