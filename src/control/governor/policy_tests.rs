@@ -214,7 +214,7 @@ fn v8_is_asked_again_where_live_memory_has_grown_since() {
     let long = Collected { freed: MIB, took: MS(1000) };
     policy.collected(MS(4300), long);
     policy.decide(&view(85, 0), MS(4400));
-    assert!(!policy.decide(&view(95, 0), MS(15_000)).collect, "not where it takes long and frees little");
+    assert!(!policy.decide(&view(95, 0), MS(14_000)).collect, "not where it takes long and frees little");
 }
 
 #[test]
