@@ -3,7 +3,6 @@
 
 const { EventEmitter } = require('node:events');
 
-const { createCollector } = require('./collector.js');
 const { alreadyGoverned, invalidArg } = require('./errors.js');
 const { addon, why } = require('./native.js');
 const { readOptions } = require('./options.js');
@@ -79,7 +78,6 @@ class Governor extends EventEmitter {
     super();
     this.#replaceable = replaceable ? settings : null;
     if (!addon) return;
-    if (settings.gc) this.#collect = createCollector();
     this.#id = addon.govern(settings, (event) => this.#hear(event));
   }
 
@@ -101,8 +99,19 @@ class Governor extends EventEmitter {
   }
 
   #collectNow() {
-    const { freed, durationMs } = this.#collect();
+    const { freed, durationMs } = this.#tryToCollect();
     addon.governorCollected(freed, durationMs);
+  }
+
+  #tryToCollect() {
+    try {
+      // Loaded when first needed: it takes more memory than all the rest of the governor.
+      this.#collect ??= require('./collector.js').createCollector();
+      return this.#collect();
+    } catch {
+      // No descriptor is left to load it with. The next time, perhaps.
+      return { freed: 0, durationMs: 0 };
+    }
   }
 
   /** The settings that the environment asked for, which hold where the program names none. */

@@ -5,13 +5,16 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { setTimeout: sleep } = require('node:timers/promises');
 
+const { createCgroup } = require('../../__test__/support/cgroup.js');
 const { CONTENDERS, GOVERNED, UNGOVERNED } = require('./contenders.js');
 const { end, portOf, SERVICE, start } = require('./run.js');
 
 const PAIRS = 5;
 const IDLE_MS = 10_000;
-/** After the start V8 compiles and collects for a while. */
-const SETTLE_MS = 4_000;
+/** After the start V8 compiles, and collects now and then for as long, whoever governs. */
+const SETTLE_MS = 30_000;
+/** With a limit the governor looks at more, and more often. */
+const MEMORY = 512 * 2 ** 20;
 const ROOT = path.join(__dirname, '..', '..');
 
 const wordsOf = (wanted) => CONTENDERS.find(({ name }) => name === wanted).words;
@@ -37,8 +40,9 @@ async function compare(commandOf, measure) {
   try {
     for (let pair = 0; pair < PAIRS; pair++) {
       for (const governed of [false, true]) {
-        const one = start(commandOf(governed));
-        started.push({ ...one, governed });
+        const group = createCgroup({ memory: MEMORY });
+        const one = start(commandOf(governed), group);
+        started.push({ ...one, group, governed });
         if ((await portOf(one)) === null) throw new Error((await one.exited).said.trim());
       }
     }
@@ -48,6 +52,7 @@ async function compare(commandOf, measure) {
     return { governed: of(true), ungoverned: of(false), added: of(true) - of(false) };
   } finally {
     await Promise.all(started.map(end));
+    for (const { group } of started) group.remove();
   }
 }
 

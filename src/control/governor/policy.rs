@@ -439,7 +439,7 @@ impl Policy {
         self.not_before = if yielded { now } else { now + pause };
     }
 
-    /// The time in which a process can grow into the room that is left. Where nothing moves, up to ten times
+    /// The time in which a process can grow into the room that is left. Where nothing moves, some times
     /// that: what has been seen to rest does not start at full pace.
     fn next_rest(&mut self, view: &View) -> Duration {
         let Some(budget) = view.budget else { return self.marks.most_rest };
@@ -456,7 +456,7 @@ impl Policy {
             .last
             .replace(seen)
             .is_none_or(|last| last.0.abs_diff(seen.0).max(last.1.abs_diff(seen.1)) >= LITTLE);
-        let most = least.max(WATCHFUL_REST).min(self.marks.most_rest);
+        let most = (least * 2).max(WATCHFUL_REST).min(self.marks.most_rest);
         self.rest = if moved { least } else { (self.rest * 2).clamp(least, most) };
         self.rest
     }
