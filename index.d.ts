@@ -513,7 +513,8 @@ export type GovernorLevel = 'calm' | 'pressure' | 'limit';
 export interface GovernorFigures {
   /** Whether one runs now. Where none does, the figures are those of the last. */
   running: boolean;
-  level: GovernorLevel;
+  /** `null` where there is no addon: nobody looks. */
+  level: GovernorLevel | null;
   /** The limit that governs, in bytes. */
   limit: number | null;
   /**

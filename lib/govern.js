@@ -5,10 +5,8 @@ const { EventEmitter } = require('node:events');
 
 const { alreadyGoverned, invalidArg } = require('./errors.js');
 const { addon, why } = require('./native.js');
-const { readOptions } = require('./options.js');
+const { MAX_MS, readOptions } = require('./options.js');
 const table = require('./table.js');
-
-const MAX_MS = 2 ** 31 - 1;
 
 const share = (fallback) => ({
   default: fallback,
@@ -167,7 +165,7 @@ function governorState() {
 
 const NEVER = {
   running: false,
-  level: 'calm',
+  level: null,
   limit: null,
   usage: null,
   limitSource: null,

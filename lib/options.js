@@ -2,6 +2,9 @@
 
 const { invalidArg, unknownOption } = require('./errors.js');
 
+/** The longest time that a timer holds, in milliseconds (timers, setTimeout). */
+const MAX_MS = 2 ** 31 - 1;
+
 function readOption(name, { default: fallback, check, expected, secret }, value) {
   if (value === undefined) return fallback;
   if (!check(value)) throw invalidArg(name, expected, value, { secret });
@@ -33,4 +36,4 @@ function readOptions(spec, given, caller) {
   );
 }
 
-module.exports = { readOptions };
+module.exports = { MAX_MS, readOptions };

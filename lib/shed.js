@@ -5,11 +5,9 @@ const { monitorEventLoopDelay } = require('node:perf_hooks');
 
 const { ERR_HEAPGAP_SHED } = require('./errors.js');
 const { readMemoryUsage } = require('./isolate.js');
-const { readOptions } = require('./options.js');
+const { MAX_MS, readOptions } = require('./options.js');
 const { attempt, debug } = require('./route/attempt.js');
 
-/** setInterval holds no more. */
-const MAX_INTERVAL_MS = 2 ** 31 - 1;
 /** How often the event loop's delay is taken; @fastify/under-pressure's. */
 const RESOLUTION_MS = 10;
 
@@ -25,8 +23,8 @@ const OPTIONS = {
   retryAfter: {
     default: 10,
     // Whole seconds: RFC 9110, 10.2.3.
-    check: (value) => Number.isInteger(value) && value >= 1 && value <= MAX_INTERVAL_MS,
-    expected: `an integer number from 1 to ${MAX_INTERVAL_MS}`,
+    check: (value) => Number.isInteger(value) && value >= 1 && value <= MAX_MS,
+    expected: `an integer number from 1 to ${MAX_MS}`,
   },
   message: {
     default: 'Service Unavailable',
@@ -39,8 +37,8 @@ const OPTIONS = {
   maxRssBytes: NON_NEGATIVE,
   sampleInterval: {
     default: 1000,
-    check: (value) => Number.isFinite(value) && value >= RESOLUTION_MS && value <= MAX_INTERVAL_MS,
-    expected: `a number from ${RESOLUTION_MS} to ${MAX_INTERVAL_MS}`,
+    check: (value) => Number.isFinite(value) && value >= RESOLUTION_MS && value <= MAX_MS,
+    expected: `a number from ${RESOLUTION_MS} to ${MAX_MS}`,
   },
 };
 

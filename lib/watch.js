@@ -3,18 +3,16 @@
 
 const { PerformanceObserver, constants } = require('node:perf_hooks');
 
-const { readOptions } = require('./options.js');
+const { MAX_MS, readOptions } = require('./options.js');
 
-/** setInterval holds no more. */
-const MAX_INTERVAL_MS = 2 ** 31 - 1;
 /** diagnose() copies them on the JavaScript thread: more would hold it for more than a millisecond. */
 const MAX_CAPACITY = 5000;
 
 const OPTIONS = {
   intervalMs: {
     default: 1000,
-    check: (value) => Number.isFinite(value) && value >= 10 && value <= MAX_INTERVAL_MS,
-    expected: `a number from 10 to ${MAX_INTERVAL_MS}`,
+    check: (value) => Number.isFinite(value) && value >= 10 && value <= MAX_MS,
+    expected: `a number from 10 to ${MAX_MS}`,
   },
   capacity: {
     default: 600,

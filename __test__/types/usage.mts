@@ -94,7 +94,7 @@ governor.on('purge', ({ reason, released }) => console.log(reason, (released ?? 
 governor.once('limit', ({ usage }) => console.log(usage));
 // @ts-expect-error: no such event.
 governor.on('panic', () => {});
-const level: GovernorLevel = governor.state().level;
+const level: GovernorLevel | null = governor.state().level;
 await governor.stop();
 
 const turnAway: Shed = shed({ retryAfter: 5, maxRssBytes: undefined });

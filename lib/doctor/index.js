@@ -5,10 +5,7 @@ const v8 = require('node:v8');
 const { Worker } = require('node:worker_threads');
 
 const { couldNotLook, invalidArg } = require('../errors.js');
-const { readOptions } = require('../options.js');
-
-/** setTimeout holds no more. */
-const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+const { MAX_MS, readOptions } = require('../options.js');
 
 const isWord = (word) => typeof word === 'string' && !word.includes('\0');
 
@@ -26,8 +23,8 @@ const OPTIONS = {
   },
   timeoutMs: {
     default: undefined,
-    check: (value) => Number.isFinite(value) && value > 0 && value <= MAX_TIMEOUT_MS,
-    expected: `a positive number up to ${MAX_TIMEOUT_MS}`,
+    check: (value) => Number.isFinite(value) && value > 0 && value <= MAX_MS,
+    expected: `a positive number up to ${MAX_MS}`,
   },
 };
 

@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
+use super::process::processor_time;
+
 /// What a synchronous refresh may take.
 const SYNC_BUDGET: Duration = Duration::from_millis(1);
 
@@ -163,10 +165,7 @@ impl<T: Copy> Refreshed<T> {
 
 /// The processor time that this thread has used.
 fn thread_time() -> Duration {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is writable; the clock is always there on Linux (clock_gettime(2)).
-    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+    processor_time(libc::CLOCK_THREAD_CPUTIME_ID)
 }
 
 /// A panic while holding one of these locks leaves nothing half-written behind.

@@ -4,12 +4,13 @@
 use tikv_jemalloc_ctl::raw;
 
 use crate::live::{Kind, allocator};
+use crate::sources::jemalloc::{mib, signed, size, unsigned};
 
-/// Not 0, with which every thread returns each page itself as it frees it: at a limit of 220 MB that took two fifths
-/// more processor time than this, and survived no more (docs/governor.md).
-const TIGHT_DIRTY_MS: isize = 100;
+/// Not 0, with which every thread returns each page itself as it frees it: put here for `npm run bench:governor`, that
+/// took two fifths more processor time at a limit of 220 MB, and survived no more.
+const TIGHT_DIRTY_MS: i64 = 100;
 /// Pages on their way through the muzzy state count against the limit.
-const TIGHT_MUZZY_MS: isize = 0;
+const TIGHT_MUZZY_MS: i64 = 0;
 
 /// The settings that were found.
 pub struct Tightened {
@@ -24,7 +25,7 @@ impl Tightened {
             return None;
         }
         make_oversize_arena();
-        let arenas = unsigned(b"arenas.narenas\0")?;
+        let arenas = arena_count()?;
         // Muzzy first: else pages that leave the dirty state would stop there.
         let muzzy = Found::tighten(&MUZZY, arenas)?;
         match Found::tighten(&DIRTY, arenas) {
@@ -48,7 +49,7 @@ struct Keys {
     /// What new arenas get.
     default: &'static [u8],
     arena_0: &'static [u8],
-    tight: isize,
+    tight: i64,
 }
 
 const DIRTY: Keys =
@@ -58,7 +59,7 @@ const MUZZY: Keys =
 
 impl Keys {
     /// −1 is for ever.
-    fn is_loose(&self, setting: isize) -> bool {
+    fn is_loose(&self, setting: i64) -> bool {
         setting < 0 || setting > self.tight
     }
 }
@@ -66,28 +67,30 @@ impl Keys {
 /// The settings for one kind of page.
 struct Found {
     keys: &'static Keys,
-    default: isize,
+    default_mib: [usize; 2],
+    default: i64,
     /// Of arena 0; the index is to be replaced.
     mib: [usize; 3],
     /// By arena; `None` for one that is not in use yet.
-    arenas: Vec<Option<isize>>,
+    arenas: Vec<Option<i64>>,
 }
 
 impl Found {
-    fn tighten(keys: &'static Keys, count: u32) -> Option<Self> {
-        let mib = mib(keys.arena_0)?;
-        let default = read(keys.default)?;
-        let mut found = Self { keys, default, mib, arenas: Vec::with_capacity(count as usize) };
+    fn tighten(keys: &'static Keys, count: usize) -> Option<Self> {
+        let default_mib = mib(keys.default)?;
+        let default = signed(&default_mib)?;
+        let mut found =
+            Self { keys, default_mib, default, mib: mib(keys.arena_0)?, arenas: Vec::with_capacity(count) };
         // The default first: an arena that is made meanwhile has ours.
         if keys.is_loose(default) {
-            write(keys.default, keys.tight);
+            write(&default_mib, keys.tight);
         }
-        for index in 0..count as usize {
+        for index in 0..count {
             let arena = found.arena(index);
-            let setting = read_mib(&arena);
+            let setting = signed(&arena);
             found.arenas.push(setting);
             if setting.is_some_and(|setting| keys.is_loose(setting)) {
-                write_mib(&arena, keys.tight);
+                write(&arena, keys.tight);
             }
         }
         Some(found)
@@ -100,17 +103,16 @@ impl Found {
 
     /// What somebody else has set meanwhile stays.
     fn restore(self) {
-        let Keys { default, tight, .. } = *self.keys;
-        if self.keys.is_loose(self.default) && read(default) == Some(tight) {
-            write(default, self.default);
+        let tight = self.keys.tight;
+        if self.keys.is_loose(self.default) && signed(&self.default_mib) == Some(tight) {
+            write(&self.default_mib, self.default);
         }
-        let count = unsigned(b"arenas.narenas\0").unwrap_or(0) as usize;
-        for index in 0..count {
+        for index in 0..arena_count().unwrap_or(0) {
             // One that was not there would have had the default.
             let setting = self.arenas.get(index).copied().flatten().unwrap_or(self.default);
             let arena = self.arena(index);
-            if self.keys.is_loose(setting) && read_mib(&arena) == Some(tight) {
-                write_mib(&arena, setting);
+            if self.keys.is_loose(setting) && signed(&arena) == Some(tight) {
+                write(&arena, setting);
             }
         }
     }
@@ -120,11 +122,11 @@ impl Found {
 /// What decay times it gets depends on the default, the version and the background threads (arena_choose_huge in
 /// jemalloc's src/arena.c): made under pressure, it would have ours, and nothing would tell what to restore.
 fn make_oversize_arena() {
-    let Some(index) = unsigned(b"opt.narenas\0") else { return };
-    let Some([first, _, last]) = mib(DIRTY.arena_0) else { return };
-    // SAFETY: every bit pattern is a `usize`, and a key of another size answers EINVAL.
-    let threshold = unsafe { raw::read::<usize>(b"opt.oversize_threshold\0") }.unwrap_or(0);
-    if threshold > 0 && read_mib(&[first, index as usize, last]).is_none() {
+    let automatic = mib::<2>(b"opt.narenas\0").and_then(|mib| unsigned(&mib));
+    let threshold = mib::<2>(b"opt.oversize_threshold\0").and_then(|mib| size(&mib)).unwrap_or(0);
+    let (Some(index), Some([first, _, last])) = (automatic, mib(DIRTY.arena_0)) else { return };
+    let Ok(threshold) = usize::try_from(threshold) else { return };
+    if threshold > 0 && signed(&[first, index as usize, last]).is_none() {
         // Never touched, so that only the arena takes memory. Some set a threshold that no memory is enough for.
         let mut block = Vec::<u8>::new();
         let _ = block.try_reserve_exact(threshold);
@@ -132,32 +134,13 @@ fn make_oversize_arena() {
     }
 }
 
-fn mib(key: &[u8]) -> Option<[usize; 3]> {
-    let mut mib = [0; 3];
-    raw::name_to_mib(key, &mut mib).ok().map(|()| mib)
+fn arena_count() -> Option<usize> {
+    mib::<2>(b"arenas.narenas\0").and_then(|mib| unsigned(&mib)).map(|count| count as usize)
 }
 
-fn unsigned(key: &'static [u8]) -> Option<u32> {
-    // SAFETY: every bit pattern is a `u32`, and a key of another size answers EINVAL.
-    unsafe { raw::read::<u32>(key) }.ok()
-}
-
-fn read(key: &'static [u8]) -> Option<isize> {
-    // SAFETY: every bit pattern is an `isize`, and a key of another size answers EINVAL.
-    unsafe { raw::read::<isize>(key) }.ok()
-}
-
-fn read_mib(mib: &[usize]) -> Option<isize> {
-    // SAFETY: as above. An arena that is not in use answers EFAULT.
-    unsafe { raw::read_mib::<isize>(mib) }.ok()
-}
-
-fn write(key: &'static [u8], setting: isize) {
-    // SAFETY: the key takes an `ssize_t` (jemalloc(3)). One that is refused stays as it is.
-    let _ = unsafe { raw::write(key, setting) };
-}
-
-fn write_mib(mib: &[usize], setting: isize) {
-    // SAFETY: as above; no index is MALLCTL_ARENAS_ALL, which these keys read beyond their table for.
+fn write(mib: &[usize], setting: i64) {
+    let Ok(setting) = isize::try_from(setting) else { return };
+    // SAFETY: the key takes an `ssize_t` (jemalloc(3)), and no index is MALLCTL_ARENAS_ALL, which these keys read
+    // beyond their table for. One that is refused stays as it is.
     let _ = unsafe { raw::write_mib(mib, setting) };
 }

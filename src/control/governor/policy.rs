@@ -43,7 +43,7 @@ pub enum Manners {
     Counting,
     /// It does not, and a purge harms nobody: mimalloc.
     Blind,
-    /// It does not, and a purge stalls threads that allocate, by up to 90 ms a GiB: glibc.
+    /// It does not, and a purge stalls threads that allocate, for as long as it takes: glibc.
     Stalling,
 }
 
@@ -75,7 +75,7 @@ impl View {
 
     /// Less than this is not worth a purge.
     fn worth(&self) -> u64 {
-        self.part(WORTH).max(1 << 20)
+        self.part(WORTH).max(LITTLE)
     }
 
     /// What no purge of this process returns.
@@ -140,8 +140,8 @@ impl Reason {
 /// The share of the limit that makes a purge worth it.
 const WORTH: f64 = 0.01;
 
-/// How fast a process may grow. It takes its pages from the kernel one by one, at some 0.5 µs each with two threads:
-/// the time to the next look is the room that is left at this pace.
+/// How fast a process is taken to grow at the most, which is a page a microsecond: the time to the next look is the
+/// room that is left at this pace.
 const GROWTH_PER_SECOND: f64 = (4u64 << 30) as f64;
 
 /// For how long a burst is remembered: as much room as it took is kept for the next.

@@ -216,12 +216,9 @@ impl Rate {
     }
 }
 
-/// The processor time of all threads of this process.
+/// Of all threads of this process.
 fn process_time() -> Option<Duration> {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is writable (clock_gettime(2)).
-    let status = unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
-    (status == 0).then(|| Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
+    Some(process::processor_time(libc::CLOCK_PROCESS_CPUTIME_ID))
 }
 
 /// For how long something in the group has waited for memory. Version 1 groups have no such count.

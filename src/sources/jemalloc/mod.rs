@@ -181,7 +181,7 @@ impl Keys {
 }
 
 /// The MIB of a key that has exactly `N` components; `None` where this jemalloc has no such key.
-fn mib<const N: usize>(name: &'static [u8]) -> Option<[usize; N]> {
+pub(crate) fn mib<const N: usize>(name: &'static [u8]) -> Option<[usize; N]> {
     // `name_to_mib` panics when the key is shorter than the MIB. A name's components and its MIB's
     // correspond one to one (jemalloc(3), mallctlnametomib).
     if name.split(|&byte| byte == b'.').count() != N {
@@ -192,19 +192,19 @@ fn mib<const N: usize>(name: &'static [u8]) -> Option<[usize; N]> {
 }
 
 /// Reads a `size_t`. A key of another size answers EINVAL, not a wrong number.
-fn size(mib: &[usize]) -> Option<u64> {
+pub(crate) fn size(mib: &[usize]) -> Option<u64> {
     // SAFETY: every bit pattern is a `usize`.
     unsafe { raw::read_mib::<usize>(mib) }.ok().and_then(|value| value.try_into().ok())
 }
 
 /// Reads a `ssize_t`.
-fn signed(mib: &[usize]) -> Option<i64> {
+pub(crate) fn signed(mib: &[usize]) -> Option<i64> {
     // SAFETY: every bit pattern is an `isize`.
     unsafe { raw::read_mib::<isize>(mib) }.ok().and_then(|value| value.try_into().ok())
 }
 
 /// Reads an `unsigned`.
-fn unsigned(mib: &[usize]) -> Option<u32> {
+pub(crate) fn unsigned(mib: &[usize]) -> Option<u32> {
     // SAFETY: every bit pattern is a `u32`.
     unsafe { raw::read_mib::<u32>(mib) }.ok()
 }
