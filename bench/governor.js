@@ -10,12 +10,13 @@ const os = require('node:os');
 const path = require('node:path');
 const { parseArgs } = require('node:util');
 
-const { CONTENDERS } = require('./governor/contenders.js');
+const { GOVERNED, UNGOVERNED, contenders } = require('./contenders.js');
 const { openStore, runAll, runCalm } = require('./governor/plan.js');
 const { plot } = require('./governor/plot.js');
-const { BURST, CONNECTIONS, cleanUp, dryStart } = require('./governor/run.js');
+const { BURST, CONNECTIONS, dryStart } = require('./governor/run.js');
 const { judge, markdown, summarizeAll } = require('./governor/summary.js');
 const { progress, writeResults } = require('./page.js');
+const { cleanUp } = require('./process.js');
 
 const DOCS = path.join(__dirname, '..', 'docs');
 const STORE = path.join(__dirname, 'results', 'governor.json');
@@ -58,6 +59,10 @@ function planOf() {
     bursts: [WARM_UP, positive('bursts', chosen.bursts)],
   };
 }
+
+const CONTENDERS = contenders(
+  ...['glibc', 'arena-max-2', 'article', 'decay-0', UNGOVERNED, GOVERNED],
+);
 
 /** The contenders that are asked for and start here; a line for each that does not. */
 async function contendersHere() {

@@ -14,6 +14,7 @@ const { setTimeout: sleep } = require('node:timers/promises');
 const { createCgroup, inCgroup } = require('../__test__/support/cgroup.js');
 const { fittedMallocConf, mergeMallocConf } = require('../lib/malloc-conf.js');
 const { line, progress, writeResults } = require('./page.js');
+const { spread } = require('./statistics.js');
 
 const ROOT = path.join(__dirname, '..');
 const SERVICE = path.join(__dirname, 'children', 'service.js');
@@ -261,8 +262,7 @@ function summary(run, figure) {
   const values = run.rounds.map((round) => round[figure]);
   if (values.includes(null)) return null;
   const scale = BYTES.includes(figure) ? MIB : 1;
-  const sorted = values.map((value) => value / scale).sort((a, b) => a - b);
-  return { median: sorted[Math.floor(sorted.length / 2)], min: sorted[0], max: sorted.at(-1) };
+  return spread(values.map((value) => value / scale));
 }
 
 function results(runs) {

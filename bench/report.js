@@ -5,16 +5,15 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 
-const progress = (text) => process.stderr.write(`${text}\n`);
+const { spread } = require('./statistics.js');
 
-const sorted = (values) => [...values].sort((a, b) => a - b);
-const median = (values) => sorted(values)[Math.floor(values.length / 2)];
+const progress = (text) => process.stderr.write(`${text}\n`);
 
 /** One row: what was measured in each round, and what was aimed at. */
 function row(name, values, unit, target) {
-  const [low, mid, high] = [sorted(values)[0], median(values), sorted(values).at(-1)];
-  const met = target === undefined ? '' : target.met(mid) ? 'met' : 'MISSED';
-  return { name, unit, low, median: mid, high, target: target?.text ?? '', met };
+  const { median, min: low, max: high } = spread(values);
+  const met = target === undefined ? '' : target.met(median) ? 'met' : 'MISSED';
+  return { name, unit, low, median, high, target: target?.text ?? '', met };
 }
 
 const atMost = (limit) => ({ text: `≤ ${limit}`, met: (value) => value <= limit });

@@ -5,9 +5,10 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { setTimeout: sleep } = require('node:timers/promises');
 
-const { createCgroup } = require('../../__test__/support/cgroup.js');
-const { CONTENDERS, GOVERNED, UNGOVERNED } = require('./contenders.js');
-const { end, portOf, SERVICE, start } = require('./run.js');
+const { GOVERNED, UNGOVERNED, contenders } = require('../contenders.js');
+const { end, newGroup, portOf, start } = require('../process.js');
+const { median } = require('../statistics.js');
+const { SERVICE } = require('./run.js');
 
 const PAIRS = 5;
 const IDLE_MS = 10_000;
@@ -17,7 +18,7 @@ const SETTLE_MS = 30_000;
 const MEMORY = 512 * 2 ** 20;
 const ROOT = path.join(__dirname, '..', '..');
 
-const wordsOf = (wanted) => CONTENDERS.find(({ name }) => name === wanted).words;
+const wordsOf = (wanted) => contenders(wanted)[0].words;
 
 /** Nanoseconds on a CPU, of all threads: the kernel's sched-stats.rst. */
 function cpuOf({ child }) {
@@ -31,16 +32,13 @@ function anonOf({ child }) {
   return Number(/^Pss_Anon:\s+(\d+) kB$/m.exec(rollup)[1]);
 }
 
-const sorted = (values) => [...values].sort((a, b) => a - b);
-const median = (values) => sorted(values)[Math.floor(values.length / 2)];
-
 /** Starts pairs of governed and ungoverned processes and compares what `measure` finds in each. */
 async function compare(commandOf, measure) {
   const started = [];
   try {
     for (let pair = 0; pair < PAIRS; pair++) {
       for (const governed of [false, true]) {
-        const group = createCgroup({ memory: MEMORY });
+        const group = newGroup({ memory: MEMORY });
         const one = start(commandOf(governed), group);
         started.push({ ...one, group, governed });
         if ((await portOf(one)) === null) throw new Error((await one.exited).said.trim());
@@ -89,4 +87,4 @@ async function measureCalm() {
   return { pairs: PAIRS, idleSeconds: IDLE_MS / 1000, cpuShare: await cpu(), anonKb: await anon() };
 }
 
-module.exports = { measureCalm, median };
+module.exports = { measureCalm };

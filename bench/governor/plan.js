@@ -4,8 +4,8 @@
 const fs = require('node:fs');
 const path = require('node:path');
 
-const { measureCalm, median } = require('./calm.js');
-const { GOVERNED, UNGOVERNED } = require('./contenders.js');
+const { GOVERNED, UNGOVERNED } = require('../contenders.js');
+const { measureCalm } = require('./calm.js');
 const { measure } = require('./run.js');
 
 /** A limit this much above all peaks of a contender that has no limit is ample for it. */
@@ -141,7 +141,6 @@ async function runCalm(store, { contenders }, say) {
 
 module.exports = {
   isDead,
-  median,
   openStore,
   referenceAmong,
   referencesOf,

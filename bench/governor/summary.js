@@ -1,9 +1,10 @@
 'use strict';
 // What the runs come to: figures, tables, and whether the targets are met.
 
+const { GOVERNED } = require('../contenders.js');
 const { line } = require('../page.js');
-const { GOVERNED } = require('./contenders.js');
-const { isDead, median, referenceAmong, referencesOf, runsOf, wasKilled } = require('./plan.js');
+const { median, spread } = require('../statistics.js');
+const { isDead, referenceAmong, referencesOf, runsOf, wasKilled } = require('./plan.js');
 
 const TARGETS = { throughput: 0.97, p99: 1.05, cpuShare: 0.001, anonKb: 300 };
 const FIGURES = ['peakMb', 'perSecond', 'p50Ms', 'p99Ms', 'cpuMs'];
@@ -11,13 +12,7 @@ const FIGURES = ['peakMb', 'perSecond', 'p50Ms', 'p99Ms', 'cpuMs'];
 const survivors = (runs) => runs.filter((run) => !wasKilled(run));
 
 /** Median, least and most; null where no run got that far. */
-function spread(runs, figure) {
-  const values = survivors(runs)
-    .map((run) => run[figure])
-    .sort((a, b) => a - b);
-  if (values.length === 0) return null;
-  return { median: median(values), min: values[0], max: values.at(-1) };
-}
+const spreadOf = (runs, figure) => spread(survivors(runs).map((run) => run[figure]));
 
 /** The medians of the governor's counters; null where there is none. */
 function countersOf(runs) {
@@ -28,7 +23,7 @@ function countersOf(runs) {
 }
 
 function summarize(runs) {
-  const figures = FIGURES.map((figure) => [figure, spread(runs, figure)]);
+  const figures = FIGURES.map((figure) => [figure, spreadOf(runs, figure)]);
   const failed = runs.filter(({ outcome }) => !['survived', 'killed'].includes(outcome));
   return {
     runs: runs.length,

@@ -1,0 +1,136 @@
+// docs/benchmarks.json: what `npm run bench` measured, and all that docs/benchmarks.md, its plots and README's table are
+// made of. Memory is in MB of 2^20 bytes, times as their names say; what was not measured is null.
+
+/** Of several rounds. */
+interface Spread {
+  median: number;
+  min: number;
+  max: number;
+}
+
+export interface Results {
+  /** When the run ended, ISO 8601. */
+  date: string;
+  /** As typed: npm run bench, and its options. */
+  command: string;
+  minutes: number;
+  machine: {
+    cpu: string;
+    cpus: number;
+    memoryMb: number;
+    kernel: string;
+    libc: string;
+    node: string;
+    /** By contender: the allocator and its version as allocator() answers inside it. */
+    allocators: Record<string, { name: string; version: string | null }>;
+  };
+  rounds: number;
+  limitMb: number;
+  /** In the order in which tables show them; the first is glibc. Titles are Markdown. */
+  contenders: { name: string; title: string }[];
+  workloads: Workload[];
+  survival: Survival[];
+  /** Null where `--only` left it out. */
+  cost: Cost | null;
+}
+
+export interface Workload {
+  name: 'gateway' | 'images' | 'render' | 'pool';
+  title: string;
+  /** One sentence: what the service does. */
+  about: string;
+  /** The load, in order: requests are due at a fixed rate for so long, then nothing is. */
+  bursts: { perSecond: number; seconds: number; idleSeconds: number }[];
+  /** What the service really holds, measured in a run of its own, by heapgap from inside; see `floor` in the page. */
+  floor: {
+    /** RSS when the service listens, before any request. */
+    idleMb: Spread;
+    /** The same and what was live at its peak: V8's heap and malloc's blocks, beyond what they were when idle. */
+    peakMb: Spread;
+    /** Idle and what is live a minute after the load. */
+    restMb: Spread;
+  } | null;
+  /** By the contender's name. */
+  runs: Record<string, Run[]>;
+}
+
+export interface Run {
+  /** 'survived', 'killed' by the kernel, or how else it ended. */
+  outcome: string;
+  /** What it wrote to standard error, where it did not survive. */
+  said?: string;
+  /** The kernel's peak (VmHWM). The rest is null in a run that did not survive. */
+  peakMb: number;
+  /** RSS when the last answer has come, 15 and 60 s later. */
+  afterMb: { 0: number; 15: number; 60: number } | null;
+  /** The largest heapUsed that was seen (every 100 ms). */
+  heapUsedMb: number | null;
+  /** RSS less V8's heap (heapTotal) where RSS was largest, of what was seen; and 15 s after the load. */
+  gapMb: { peak: number; after: number } | null;
+  /** Counted from when each request was due. p999Ms is null below 1,000 requests. */
+  p50Ms: number | null;
+  p99Ms: number | null;
+  p999Ms: number | null;
+  /** Answers a second while requests were due. */
+  perSecond: number | null;
+  /** Requests that were not answered, or not with 200. */
+  errors: number | null;
+  /** On CPUs from the first request to the last answer. */
+  cpuSeconds: number | null;
+  /** The event loop's longest delay during the load. */
+  loopDelayMs: number | null;
+  /** RSS over time, from the first request on: seconds, MB. */
+  series: [number, number][];
+}
+
+export interface Survival {
+  workload: Workload['name'];
+  /** In descending order. */
+  limitsMb: number[];
+  /** By contender, then by limit. Not run (absent) where every run at a larger limit was killed. */
+  kills: Record<string, Record<number, { runs: number; kills: number; failures: string[] }>>;
+}
+
+export interface Cost {
+  /** One call, on the JavaScript thread. */
+  calls: {
+    name: string;
+    allocator: 'jemalloc' | 'glibc';
+    /** Until it has answered. */
+    us: Spread;
+    /** For what answers later: how long it held the event loop at most; null for synchronous calls. */
+    loopUs: Spread | null;
+  }[];
+  growth: {
+    over: 'arenas' | 'threads' | 'mappings' | 'heap';
+    /** What `at` counts, for a heading: "arenas", "GB of heap". */
+    unit: string;
+    points: {
+      at: number;
+      statsUs: Spread;
+      snapshotUs: Spread;
+      inspectMs: Spread;
+      /** How long inspect() held the event loop at most. */
+      inspectLoopMs: Spread;
+      memoryUsageUs: Spread;
+    }[];
+  }[];
+  purge: {
+    dirtyMb: Spread;
+    durationMs: Spread;
+    releasedMb: Spread;
+    /** The longest delay of the event loop, and that of as long a time without a purge. */
+    loopMs: Spread;
+    idleLoopMs: Spread;
+  }[];
+  /** A service under closed-loop load: windows with the route polled each second and the governor on, in turn with windows without. */
+  service: {
+    windows: number;
+    windowSeconds: number;
+    perSecond: { off: Spread; on: Spread };
+    cpuMsPerRequest: { off: Spread; on: Spread };
+    /** Of neighbouring windows: on ÷ off. */
+    throughputRatio: Spread;
+    cpuRatio: Spread;
+  } | null;
+}
