@@ -15,24 +15,26 @@ const heapgap = (...words) => [process.execPath, CLI, ...words, '--'];
 const GOVERNED = 'run --govern';
 const UNGOVERNED = 'run';
 
-/** Each: the name that `--only` takes, the name that tables show, and the words before `node`. */
+/** Each: the name that `--only` takes, the name that tables show, the allocator, and the words before `node`. */
 const CONTENDERS = [
-  { name: 'glibc', title: 'glibc', words: [] },
+  { name: 'glibc', allocator: 'glibc', title: 'glibc', words: [] },
   {
     name: 'arena-max-2',
+    allocator: 'glibc',
     title: 'glibc, `MALLOC_ARENA_MAX=2`',
     words: ['env', 'MALLOC_ARENA_MAX=2'],
   },
-  { name: 'article', title: 'jemalloc as in the article', words: jemalloc(ARTICLE) },
+  { name: 'article', allocator: 'jemalloc', title: 'jemalloc as in the article', words: jemalloc(ARTICLE) },
   {
     name: 'decay-0',
+    allocator: 'jemalloc',
     title: 'the same, `dirty_decay_ms:0`',
     words: jemalloc(`${ARTICLE},dirty_decay_ms:0`),
   },
-  { name: 'mimalloc', title: 'mimalloc', words: preloaded('mimalloc') },
-  { name: 'tcmalloc', title: 'tcmalloc', words: preloaded('tcmalloc') },
-  { name: UNGOVERNED, title: '`heapgap run`', words: heapgap('run') },
-  { name: GOVERNED, title: '`heapgap run --govern`', words: heapgap('run', '--govern') },
+  { name: 'mimalloc', allocator: 'mimalloc', title: 'mimalloc', words: preloaded('mimalloc') },
+  { name: 'tcmalloc', allocator: 'tcmalloc', title: 'tcmalloc', words: preloaded('tcmalloc') },
+  { name: UNGOVERNED, allocator: 'jemalloc', title: '`heapgap run`', words: heapgap('run') },
+  { name: GOVERNED, allocator: 'jemalloc', title: '`heapgap run --govern`', words: heapgap('run', '--govern') },
 ];
 
 /** Those with these names, in this order. */

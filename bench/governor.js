@@ -11,12 +11,13 @@ const path = require('node:path');
 const { parseArgs } = require('node:util');
 
 const { GOVERNED, UNGOVERNED, contenders } = require('./contenders.js');
-const { openStore, runAll, runCalm } = require('./governor/plan.js');
+const { runAll, runCalm } = require('./governor/plan.js');
 const { plot } = require('./governor/plot.js');
 const { BURST, CONNECTIONS, dryStart } = require('./governor/run.js');
 const { judge, markdown, summarizeAll } = require('./governor/summary.js');
 const { progress, writeResults } = require('./page.js');
 const { cleanUp } = require('./process.js');
+const { openStore } = require('./store.js');
 
 const DOCS = path.join(__dirname, '..', 'docs');
 const STORE = path.join(__dirname, 'results', 'governor.json');
@@ -105,7 +106,10 @@ async function main() {
   const { here, leftOut } = await contendersHere();
   for (const text of leftOut) progress(`${text}\n`);
   const plan = { ...settings, contenders: here };
-  const store = openStore(options.quick ? null : STORE, settings, options.resume);
+  const store = openStore(options.quick ? null : STORE, settings, {
+    resume: options.resume,
+    fresh: { runs: {}, calm: null },
+  });
   const tell = () => {
     const summary = summarizeAll(store, plan);
     const targets = judge(summary);

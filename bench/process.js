@@ -118,6 +118,7 @@ module.exports = {
   counted,
   cpuMsOf,
   end,
+  environment,
   ending,
   newGroup,
   outcome,

@@ -1,9 +1,6 @@
 'use strict';
 // Which runs there are, in their order, and what became of them.
 
-const fs = require('node:fs');
-const path = require('node:path');
-
 const { GOVERNED, UNGOVERNED } = require('../contenders.js');
 const { measureCalm } = require('./calm.js');
 const { measure } = require('./run.js');
@@ -15,21 +12,6 @@ const AMPLE_ROUNDS = 3;
 const REFERENCE_EVERY = 2;
 /** A run, before the first one has told. */
 const FIRST_GUESS_MS = 6000;
-
-/** What was measured, kept in a file after each run. Without a file, for this process only. */
-function openStore(file, settings, resume) {
-  const fresh = { settings, runs: {}, calm: null };
-  const content = resume ? JSON.parse(fs.readFileSync(file, 'utf8')) : fresh;
-  if (JSON.stringify(content.settings) !== JSON.stringify(settings)) {
-    throw new Error(`${file} was measured with ${JSON.stringify(content.settings)}`);
-  }
-  const save = () => {
-    if (file === null) return;
-    fs.mkdirSync(path.dirname(file), { recursive: true });
-    fs.writeFileSync(file, JSON.stringify(content));
-  };
-  return { ...content, content, save };
-}
 
 /** All runs of a contender at a limit in MB, or without one (null), in the order of their rounds. */
 function runsOf({ runs }, name, limit) {
@@ -132,16 +114,15 @@ async function runAll(store, plan, say) {
 
 /** Measures what is calm, once. */
 async function runCalm(store, { contenders }, say) {
-  if (store.content.calm !== null) return;
+  if (store.calm !== null) return;
   if (!contenders.some(({ name }) => name === GOVERNED)) return;
   say('processes at rest');
-  store.content.calm = await measureCalm();
+  store.calm = await measureCalm();
   store.save();
 }
 
 module.exports = {
   isDead,
-  openStore,
   referenceAmong,
   referencesOf,
   runAll,

@@ -66,7 +66,7 @@ function summarizeAll(store, { contenders, limits }) {
       ),
     })),
     reference: referenceAmong(contenders).title,
-    calm: store.content.calm,
+    calm: store.calm,
   };
 }
 

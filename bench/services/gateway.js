@@ -10,7 +10,8 @@ const { hash, numberOf, skewed } = require('./chance.js');
 
 const KIB = 1024;
 const FAN_OUT = 4;
-const SESSIONS = 6000;
+const SESSIONS = 20_000;
+const SESSION_ROWS = 20;
 const CACHED = 400;
 
 const gzip = promisify(zlib.gzip);
@@ -32,13 +33,21 @@ function body(port, bytes) {
 
 /** Takes the place of one that is chosen anywhere, as sessions end. */
 function remember(number, rows) {
-  sessions.set(hash(number * 7) % SESSIONS, rows.slice(0, 12));
+  sessions.set(hash(number * 7) % SESSIONS, rows.slice(0, SESSION_ROWS));
+}
+
+/** Those that were there before: objects in V8's heap, some 80 MB. */
+function open() {
+  for (let number = 0; number < SESSIONS; number++) {
+    const rows = Array.from({ length: SESSION_ROWS }, (_, id) => ({ id, name: `item ${id}`, tags: [] }));
+    sessions.set(number, rows);
+  }
 }
 
 async function answer(port, request, response) {
   const number = numberOf(request);
   const asked = Array.from({ length: FAN_OUT }, (_, part) =>
-    body(port, skewed(number * FAN_OUT + part, 4 * KIB, 192 * KIB)),
+    body(port, skewed(number * FAN_OUT + part, 8 * KIB, 192 * KIB)),
   );
   const parts = (await Promise.all(asked)).map((part) => JSON.parse(part.toString()));
   const rows = parts.flat();
@@ -50,5 +59,8 @@ async function answer(port, request, response) {
 }
 
 module.exports = {
-  start: async (port) => (request, response) => answer(Number(port), request, response),
+  async start(port) {
+    open();
+    return (request, response) => answer(Number(port), request, response);
+  },
 };

@@ -10,8 +10,8 @@ const { renderToString } = require('react-dom/server');
 
 const { between, hash, numberOf } = require('./chance.js');
 
-const PRODUCTS = 150_000;
-const PAGES = 120;
+const PRODUCTS = 360_000;
+const PAGES = 200;
 
 const gzip = promisify(zlib.gzip);
 const pages = new Map();
@@ -56,7 +56,7 @@ const Page = ({ title, items }) =>
 
 async function answer(store, request, response) {
   const number = numberOf(request);
-  const first = hash(number * 3);
+  const first = hash(number * 3) * 5;
   const items = store.slice(first, first + between(number, 30, 300));
   const html = renderToString(h(Page, { title: `Page ${number}`, items }));
   pages.set(hash(number * 13) % PAGES, html);

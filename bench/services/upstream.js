@@ -30,6 +30,8 @@ async function main() {
   const server = http.createServer((request, response) => {
     response.end(bodyOf(Number(request.url.slice(1))));
   });
+  // A request on a connection that the server is closing would be an error of neither's.
+  server.keepAliveTimeout = 60_000;
   server.listen({ port: 0, host: '127.0.0.1', backlog: 4096 });
   await once(server, 'listening');
   console.log(server.address().port);

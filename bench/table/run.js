@@ -11,7 +11,8 @@ const { MIB, counted, cpuMsOf, end, newGroup, outcome, portOf, start, track } = 
 
 const SERVE = path.join(__dirname, '..', 'services', 'serve.js');
 const LOAD = path.join(__dirname, 'load.js');
-const SAMPLE_MS = 250;
+/** How often RSS is recorded, during the load and after it. */
+const SAMPLE_MS = { load: 250, rest: 1000 };
 /** Seconds after the load at which RSS is read. */
 const RESTS = [15, 60];
 
@@ -30,9 +31,10 @@ const wordsOf = ({ contender, workload, variables = [] }) => [
   ...[process.execPath, ...(workload.flags ?? []), SERVE, workload.name, ...workload.words],
 ];
 
-/** RSS every now and then from `started` on, until `stop`. */
-function record(service, started) {
+/** RSS over time, as seconds and MB; `slowDown` when the load is over, then `stop`. */
+function record(service) {
   const series = [];
+  const started = performance.now();
   const look = () => {
     try {
       series.push([(performance.now() - started) / 1000, statusOf(service).rssMb]);
@@ -40,9 +42,14 @@ function record(service, started) {
       // It has ended.
     }
   };
-  const timer = setInterval(look, SAMPLE_MS);
   look();
-  return { series, stop: () => clearInterval(timer) };
+  let timer = setInterval(look, SAMPLE_MS.load);
+  const stop = () => clearInterval(timer);
+  const slowDown = () => {
+    stop();
+    timer = setInterval(look, SAMPLE_MS.rest);
+  };
+  return { series, slowDown, stop };
 }
 
 async function figuresOf(port) {
@@ -63,70 +70,78 @@ async function loadOn(service, port, bursts) {
   return null;
 }
 
-/** What a service that did not survive leaves. */
-async function died(service, group) {
+/** What a service leaves that did not survive. */
+async function died(service, group, series) {
   const how = await service.exited;
-  const figures = counted(group);
-  return { outcome: outcome(how, figures), said: how.said.trim(), peakMb: figures.peakMb };
+  const { oomKills, peakMb } = counted(group);
+  return { outcome: outcome(how, { oomKills }), said: how.said.trim(), peakMb, series };
 }
 
-/** RSS when it has rested, and what the service then says of itself. */
-async function restOf(service, port, rests) {
+/** RSS when the service has rested, its gap at the first of these times, and what it says of itself in the end. */
+async function restOf(service, port, factor) {
   const afterMb = {};
   let waited = 0;
-  let gapAfter = null;
-  for (const seconds of rests) {
-    await sleep((seconds - waited) * 1000);
+  let gap = null;
+  for (const seconds of RESTS) {
+    await sleep((seconds - waited) * 1000 * factor);
     waited = seconds;
     afterMb[seconds] = statusOf(service).rssMb;
-    if (seconds === rests[0]) gapAfter = (await figuresOf(port)).gap;
+    gap ??= (await figuresOf(port)).gap;
   }
-  return { afterMb, gapAfter, last: await figuresOf(port) };
+  return { afterMb, gap, floor: (await figuresOf(port)).floor };
+}
+
+/** Lets the service rest, and puts together what was measured of it. */
+async function rest(service, port, { factor, recorded, load, cpuSeconds }) {
+  recorded.slowDown();
+  const { rssMb } = statusOf(service);
+  const seen = await figuresOf(port);
+  const { afterMb, gap, floor } = await restOf(service, port, factor);
+  recorded.stop();
+  return {
+    outcome: 'survived',
+    peakMb: statusOf(service).peakMb,
+    afterMb: { 0: rssMb, ...afterMb },
+    heapUsedMb: seen.heapUsed / MIB,
+    gapMb: { peak: seen.gapAtPeak / MIB, after: gap / MIB },
+    ...load,
+    cpuSeconds,
+    loopDelayMs: seen.loopDelayMs,
+    series: recorded.series,
+    floor,
+  };
 }
 
 /**
- * Puts the load on a new service. Answers when the load is over with `rested`, a promise of the figures, for which the
- * service has to rest; others may run meanwhile. Of `limitMb` the group dies.
+ * Puts `bursts` of load on a new service whose group may have `limitMb`. Answers when the load is over, with a promise of
+ * what was measured, for which the service has to rest `restFactor` × 60 s; others may run meanwhile. With a factor
+ * of null it is over at once.
  */
-async function run({ contender, workload, bursts, limitMb, rests = RESTS, variables }) {
+async function run({ contender, workload, bursts, limitMb, restFactor, variables }) {
   const group = newGroup({ memory: limitMb * MIB });
   const service = start(wordsOf({ contender, workload, variables }), group);
   const finish = async () => {
     await end(service);
     group.remove();
   };
+  const measured = (promise) => ({ measured: promise.finally(finish) });
   const port = await portOf(service);
-  if (port === null) return { rested: died(service, group).finally(finish) };
-  const idleMb = statusOf(service).rssMb;
+  if (port === null) return measured(died(service, group, []));
+  const { rssMb: idleMb } = statusOf(service);
   const cpuBefore = cpuMsOf(service);
-  const recorded = record(service, performance.now());
+  const recorded = record(service);
   const load = await loadOn(service, port, bursts);
   if (load === null) {
     recorded.stop();
-    const dead = async () => ({ ...(await died(service, group)), series: recorded.series });
-    return { rested: dead().finally(finish) };
+    return measured(died(service, group, recorded.series));
+  }
+  if (restFactor === null) {
+    recorded.stop();
+    return measured(Promise.resolve({ outcome: 'survived' }));
   }
   const cpuSeconds = (cpuMsOf(service) - cpuBefore) / 1000;
-  const { rssMb } = statusOf(service);
-  const seen = await figuresOf(port);
-  const rested = async () => {
-    const { afterMb, gapAfter, last } = await restOf(service, port, rests);
-    recorded.stop();
-    return {
-      outcome: 'survived',
-      idleMb,
-      peakMb: statusOf(service).peakMb,
-      afterMb: { 0: rssMb, ...afterMb },
-      heapUsedMb: seen.heapUsed / MIB,
-      gapMb: { peak: seen.gapAtPeak / MIB, after: gapAfter / MIB },
-      ...load,
-      cpuSeconds,
-      loopDelayMs: seen.loopDelayMs,
-      series: recorded.series,
-      floor: last.floor,
-    };
-  };
-  return { rested: rested().finally(finish) };
+  const rested = rest(service, port, { factor: restFactor, recorded, load, cpuSeconds });
+  return measured(rested.then((figures) => ({ idleMb, ...figures })));
 }
 
-module.exports = { run, statusOf };
+module.exports = { run };

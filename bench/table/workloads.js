@@ -1,25 +1,23 @@
 'use strict';
 // The services that are measured, and the load that each gets.
 
-/** Bursts of different sizes, with idle between: shares of a workload's rate. */
-const SHAPE = [0.6, 1, 0.4, 1, 0.7, 1];
-const BURST_SECONDS = 3;
-const IDLE_SECONDS = 1;
-
-/** Each: `perSecond`, the highest rate; the words between `node` and the service; its environment. */
+/**
+ * Each: `perSecond`, the highest rate; `flags` of Node.js and variables of the environment; the limits at which kills are
+ * counted, in descending order.
+ */
 const WORKLOADS = [
   {
     name: 'gateway',
     title: 'Gateway',
     about: 'asks four services for each request, puts their JSON together and compresses it',
-    perSecond: 130,
+    perSecond: 70,
     limitsMb: [256, 192],
   },
   {
     name: 'images',
     title: 'Images',
     about: 'resizes photographs to three widths with sharp',
-    perSecond: 12,
+    perSecond: 22,
     limitsMb: [256, 192],
   },
   {
@@ -40,11 +38,4 @@ const WORKLOADS = [
   },
 ];
 
-const burstsOf = ({ perSecond }) =>
-  SHAPE.map((share) => ({
-    perSecond: Math.round(perSecond * share),
-    seconds: BURST_SECONDS,
-    idleSeconds: IDLE_SECONDS,
-  }));
-
-module.exports = { WORKLOADS, burstsOf };
+module.exports = { WORKLOADS };

@@ -1,0 +1,199 @@
+'use strict';
+// Which runs there are, in their order, and what they come to as bench/page/results.d.ts has it.
+
+const { UNGOVERNED, contenders } = require('../contenders.js');
+const { MIB } = require('../process.js');
+const { median, spread } = require('../statistics.js');
+const { run } = require('./run.js');
+const { burstsOf } = require('./settings.js');
+
+const LIMIT_MB = 512;
+/** The run that counts what is live, by the shipped jemalloc's own figures. */
+const FLOOR = 'floor';
+const FLOOR_VARIABLE = 'HEAPGAP_BENCH_FLOOR=1';
+/** A run, before the first one has told. */
+const FIRST_GUESS_MS = 15_000;
+
+/** In another order each time, so that none always comes after the same. */
+const rotated = (list, by) => [...list.slice(by % list.length), ...list.slice(0, by % list.length)];
+
+const keyOf = ({ section, workload, name, limitMb, round }) =>
+  JSON.stringify([section, workload.name, name, limitMb, round]);
+
+const rounds = (settings) => Array.from({ length: settings.rounds }, (_, round) => round);
+
+function tableRuns(workloads, settings) {
+  const named = contenders(...settings.contenders).map((contender) => ({
+    contender,
+    name: contender.name,
+  }));
+  const [shipped] = contenders(UNGOVERNED);
+  const floor = { contender: shipped, name: FLOOR, variables: [FLOOR_VARIABLE] };
+  return rounds(settings).flatMap((round) =>
+    workloads.flatMap((workload) =>
+      rotated([...named, ...(round === 0 ? [floor] : [])], round).map((one) => ({
+        ...one,
+        section: 'table',
+        workload,
+        round,
+        limitMb: LIMIT_MB,
+        bursts: burstsOf(workload, settings.bursts),
+        restFactor: settings.restFactor,
+      })),
+    ),
+  );
+}
+
+/** Largest limits first: what dies there every time is not run at smaller ones. */
+function survivalRuns(workloads, settings) {
+  const { survival } = settings;
+  const chosen = workloads.filter(({ name }) => survival.workloads.includes(name));
+  return chosen.flatMap((workload) =>
+    workload.limitsMb.flatMap((limitMb) =>
+      rounds(settings).flatMap((round) =>
+        rotated(contenders(...settings.contenders), round).map((contender) => ({
+          section: 'survival',
+          contender,
+          name: contender.name,
+          workload,
+          round,
+          limitMb,
+          bursts: burstsOf(workload, survival.bursts),
+          restFactor: null,
+        })),
+      ),
+    ),
+  );
+}
+
+const wasKilled = ({ outcome }) => outcome !== 'survived';
+
+/** What became of those that are like `wanted`, in the order of their rounds. */
+function resultsOf({ runs }, wanted) {
+  const names = Object.keys(wanted);
+  return Object.values(runs)
+    .filter((one) => names.every((name) => one[name] === wanted[name]))
+    .map(({ result }) => result);
+}
+
+const inSmallGroup = (store, workload, name, limitMb) =>
+  resultsOf(store, { section: 'survival', workload: workload.name, name, limitMb });
+
+function isDead(store, { section, workload, name, limitMb }) {
+  if (section !== 'survival') return false;
+  const larger = workload.limitsMb.filter((other) => other > limitMb);
+  return larger.some((other) => {
+    const done = inSmallGroup(store, workload, name, other);
+    return done.length > 0 && done.every(wasKilled);
+  });
+}
+
+/** Runs all that has not been run. Those that rest do so while the next ones run. */
+async function runAll(store, planned, say) {
+  const isLeft = (one) => !(keyOf(one) in store.runs) && !isDead(store, one);
+  const resting = new Set();
+  const started = Date.now();
+  let done = 0;
+  for (const one of planned) {
+    if (!isLeft(one)) continue;
+    const left = planned.filter(isLeft).length - resting.size;
+    const each = done === 0 ? FIRST_GUESS_MS : (Date.now() - started) / done;
+    const minutes = Math.ceil((left * each) / 60_000);
+    const where = `${one.workload.name} in ${one.limitMb} MB, round ${one.round + 1}`;
+    say(`${where}: ${one.name}; ${left} runs, ${minutes} min left`);
+    const { measured } = await run(one);
+    done += 1;
+    const kept = measured.then((result) => {
+      const { section, workload, name, limitMb, round } = one;
+      store.runs[keyOf(one)] = { section, workload: workload.name, name, limitMb, round, result };
+      store.save();
+      resting.delete(kept);
+    });
+    kept.catch(() => {});
+    resting.add(kept);
+    if (one.restFactor === null) await kept;
+  }
+  say('waiting for those that rest');
+  await Promise.all(resting);
+}
+
+const rounded = (series) => series.map((point) => point.map((value) => Number(value.toFixed(1))));
+
+/** RSS over time is kept of one run only: of the one whose peak is the median. */
+function withOneSeries(results) {
+  const middle = median(results.map(({ peakMb }) => peakMb));
+  const chosen = results.find(({ peakMb }) => peakMb === middle);
+  return results.map((result) => ({
+    ...withoutRun(result),
+    series: result === chosen ? rounded(result.series) : [],
+  }));
+}
+
+const NULLS = {
+  afterMb: null,
+  heapUsedMb: null,
+  gapMb: null,
+  p50Ms: null,
+  p99Ms: null,
+  p999Ms: null,
+  perSecond: null,
+  errors: null,
+  cpuSeconds: null,
+  loopDelayMs: null,
+};
+
+const withoutRun = ({ floor, idleMb, ...result }) => ({ ...NULLS, ...result });
+
+/** What a service holds, from the run that counted it: RSS at rest, and what was live beyond that. */
+function floorOf(result) {
+  if (result === undefined || wasKilled(result)) return null;
+  const { idleMb, floor } = result;
+  const above = (live) => idleMb + (live - floor.idle) / MIB;
+  return {
+    idleMb: spread([idleMb]),
+    peakMb: spread([above(floor.peak)]),
+    restMb: spread([above(floor.now)]),
+  };
+}
+
+/** `Workload[]`. */
+function workloadsOf(store, workloads, settings) {
+  const of = (workload, name) =>
+    resultsOf(store, { section: 'table', workload: workload.name, name });
+  return workloads.map((workload) => ({
+    name: workload.name,
+    title: workload.title,
+    about: workload.about,
+    bursts: burstsOf(workload, settings.bursts),
+    floor: floorOf(of(workload, FLOOR)[0]),
+    runs: Object.fromEntries(
+      settings.contenders.map((name) => [name, withOneSeries(of(workload, name))]),
+    ),
+  }));
+}
+
+/** `Survival[]`. */
+function survivalsOf(store, workloads, settings) {
+  const chosen = workloads.filter(({ name }) => settings.survival.workloads.includes(name));
+  const summarize = (results) => ({
+    runs: results.length,
+    kills: results.filter(({ outcome }) => outcome === 'killed').length,
+    failures: results
+      .filter(({ outcome }) => !['survived', 'killed'].includes(outcome))
+      .map(({ outcome, said }) => `${outcome} ${said}`.trim()),
+  });
+  const killsOf = (workload, name) =>
+    workload.limitsMb
+      .map((limitMb) => [limitMb, inSmallGroup(store, workload, name, limitMb)])
+      .filter(([, results]) => results.length > 0)
+      .map(([limitMb, results]) => [limitMb, summarize(results)]);
+  return chosen.map((workload) => ({
+    workload: workload.name,
+    limitsMb: workload.limitsMb,
+    kills: Object.fromEntries(
+      settings.contenders.map((name) => [name, Object.fromEntries(killsOf(workload, name))]),
+    ),
+  }));
+}
+
+module.exports = { LIMIT_MB, runAll, survivalRuns, survivalsOf, tableRuns, workloadsOf };
