@@ -1,0 +1,129 @@
+'use strict';
+// Pictures for the documents: scales with round ticks, axes, lines. Legible on white and on GitHub's dark.
+
+const GREY = '#7d8590';
+/** Of like weight on white and on dark, and told apart by those who do not tell red from green. */
+const COLOURS = ['#2f7fd6', '#d9730d', '#a8559f', '#1b998b', '#9a8210'];
+/** What a letter takes at most, in units of the font's size: the reader's font is not known. */
+const LETTER = 0.56;
+const FONT = 13;
+const SMALL = 11;
+
+const round = (value) => Math.round(value * 10) / 10;
+const escape = (content) =>
+  content
+    .replaceAll('`', '')
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;');
+
+const text = (x, y, content, attributes = '') =>
+  `<text x="${round(x)}" y="${round(y)}" ${attributes}>${escape(content)}</text>`;
+
+/** The whole picture. */
+function picture({ width, height, title }, parts) {
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" font-family="system-ui, sans-serif" font-size="${FONT}" fill="${GREY}">`,
+    `<title>${escape(title)}</title>`,
+    ...parts,
+    '</svg>\n',
+  ].join('\n');
+}
+
+/** 1, 2 or 5 times a power of ten: the first that makes at most `count` steps of `span`. */
+function stepOf(span, count) {
+  const power = 10 ** Math.floor(Math.log10(span / count));
+  return [1, 2, 5, 10].map((times) => times * power).find((step) => span / step <= count);
+}
+
+/** From zero to a round number above `max`. `range` is in pixels. */
+function linear(max, range, count = 5) {
+  const step = stepOf(max > 0 ? max : 1, count);
+  const steps = Math.max(1, Math.ceil(max / step));
+  const top = steps * step;
+  const of = (value) => range[0] + (value / top) * (range[1] - range[0]);
+  return { of, range, ticks: Array.from({ length: steps + 1 }, (_, i) => i * step) };
+}
+
+/** Powers of ten around all values above zero; the others are at the edge. `range` is in pixels. */
+function logarithmic(values, range) {
+  const above = values.filter((value) => value > 0);
+  const [least, most] = above.length === 0 ? [1, 10] : [Math.min(...above), Math.max(...above)];
+  const from = Math.floor(Math.log10(least));
+  const to = Math.max(from + 1, Math.ceil(Math.log10(most)));
+  const of = (value) => {
+    const share = value > 0 ? (Math.log10(value) - from) / (to - from) : 0;
+    return range[0] + Math.max(0, share) * (range[1] - range[0]);
+  };
+  return { of, range, ticks: Array.from({ length: to - from + 1 }, (_, i) => 10 ** (from + i)) };
+}
+
+/** A number as short as it goes: 0.01, 300, 20k. */
+const brief = (value) =>
+  value >= 10_000 ? `${value / 1000}k` : String(Number(value.toPrecision(3)));
+
+const rule = (x1, y1, x2, y2, attributes = '') =>
+  `<line x1="${round(x1)}" y1="${round(y1)}" x2="${round(x2)}" y2="${round(y2)}" stroke="${GREY}" ${attributes}/>`;
+
+/** Ticks and their numbers below a panel; `unit` follows the last number. */
+function bottomAxis(scale, [top, bottom], { format = brief, title = '', grid = false }) {
+  const marks = scale.ticks.map((tick) => {
+    const x = scale.of(tick);
+    return [
+      rule(x, grid ? top : bottom, x, bottom + 4, 'stroke-opacity="0.35"'),
+      text(x, bottom + 16, format(tick), `text-anchor="middle" font-size="${SMALL}"`),
+    ].join('');
+  });
+  const middle = (scale.range[0] + scale.range[1]) / 2;
+  const caption = text(middle, bottom + 32, title, `text-anchor="middle" font-size="${SMALL}"`);
+  return [...marks, ...(title === '' ? [] : [caption])].join('\n');
+}
+
+/** Lines across a panel and their numbers left of it. */
+function leftAxis(scale, [left, right], { format = brief, numbers = true }) {
+  return scale.ticks
+    .map((tick) => {
+      const y = scale.of(tick);
+      const label = text(left - 6, y + 4, format(tick), `text-anchor="end" font-size="${SMALL}"`);
+      return `${rule(left, y, right, y, 'stroke-opacity="0.25"')}${numbers ? label : ''}`;
+    })
+    .join('\n');
+}
+
+/** A line through points in pixels. */
+function path(points, colour, attributes = '') {
+  const at = points.map(([x, y]) => `${round(x)},${round(y)}`).join(' ');
+  return `<polyline points="${at}" fill="none" stroke="${colour}" stroke-linejoin="round" ${attributes}/>`;
+}
+
+/** Moves labels `{ y }` that are wanted at some heights apart, so that none covers another. */
+function apart(labels, gap = FONT + 1, bottom = Number.POSITIVE_INFINITY) {
+  const placed = [...labels].sort((a, b) => a.y - b.y).map((label) => ({ ...label }));
+  for (let i = 1; i < placed.length; i++) {
+    placed[i].y = Math.max(placed[i].y, placed[i - 1].y + gap);
+  }
+  let floor = bottom;
+  for (const label of placed.toReversed()) {
+    label.y = Math.min(label.y, floor);
+    floor = label.y - gap;
+  }
+  return placed;
+}
+
+module.exports = {
+  COLOURS,
+  FONT,
+  GREY,
+  LETTER,
+  SMALL,
+  apart,
+  bottomAxis,
+  brief,
+  leftAxis,
+  linear,
+  logarithmic,
+  path,
+  picture,
+  rule,
+  text,
+};
