@@ -10,7 +10,7 @@ const FONT = 13;
 const SMALL = 11;
 
 const round = (value) => Math.round(value * 10) / 10;
-const escape = (content) =>
+const escaped = (content) =>
   content
     .replaceAll('`', '')
     .replaceAll('&', '&amp;')
@@ -18,13 +18,13 @@ const escape = (content) =>
     .replaceAll('>', '&gt;');
 
 const text = (x, y, content, attributes = '') =>
-  `<text x="${round(x)}" y="${round(y)}" ${attributes}>${escape(content)}</text>`;
+  `<text x="${round(x)}" y="${round(y)}" ${attributes}>${escaped(content)}</text>`;
 
 /** The whole picture. */
 function picture({ width, height, title }, parts) {
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" font-family="system-ui, sans-serif" font-size="${FONT}" fill="${GREY}">`,
-    `<title>${escape(title)}</title>`,
+    `<title>${escaped(title)}</title>`,
     ...parts,
     '</svg>\n',
   ].join('\n');
