@@ -91,9 +91,9 @@ function moreKills(own, other, workload) {
 }
 
 function noRowWorse(own, article, workload) {
-  const found = obstacle(own, article, 'peak');
-  if (found !== null) return found;
   const figures = HEADLINE.map(({ key }) => figureNamed(key)).filter(Boolean);
+  const found = figures.map(({ key }) => obstacle(own, article, key)).find(Boolean);
+  if (found !== undefined) return found;
   const worse = figures
     .filter(({ key }) => !notWorse(own, article, key))
     .map(({ key, title }) => `${title}: ${changed(own, article, key, () => false).measured}`);
