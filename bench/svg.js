@@ -5,7 +5,7 @@ const GREY = '#7d8590';
 /** Of like weight on white and on dark, and told apart by those who do not tell red from green. */
 const COLOURS = ['#2f7fd6', '#d9730d', '#a8559f', '#1b998b', '#9a8210'];
 /** What a letter takes at most, in units of the font's size: the reader's font is not known. */
-const LETTER = 0.56;
+const LETTER = 0.64;
 const FONT = 13;
 const SMALL = 11;
 
@@ -36,26 +36,51 @@ function stepOf(span, count) {
   return [1, 2, 5, 10].map((times) => times * power).find((step) => span / step <= count);
 }
 
-/** From zero to a round number above `max`. `range` is in pixels. */
-function linear(max, range, count = 5) {
-  const step = stepOf(max > 0 ? max : 1, count);
-  const steps = Math.max(1, Math.ceil(max / step));
-  const top = steps * step;
+const steps = (from, to, step) =>
+  Array.from({ length: to - from + 1 }, (_, i) => Number(((from + i) * step).toPrecision(12)));
+
+/** From zero to a round number that is not below `max`, or with `tight` to `max`. `range` is in pixels. */
+function linear(max, range, { count = 5, tight = false } = {}) {
+  const end = max > 0 ? max : 1;
+  const step = stepOf(end, count);
+  const last = (tight ? Math.floor : Math.ceil)(end / step);
+  const top = tight ? end : last * step;
   const of = (value) => range[0] + (value / top) * (range[1] - range[0]);
-  return { of, range, ticks: Array.from({ length: steps + 1 }, (_, i) => i * step) };
+  return { of, range, ticks: steps(0, last, step) };
 }
 
-/** Powers of ten around all values above zero; the others are at the edge. `range` is in pixels. */
+/** 1, 2 or 5 times a power of ten, by `round` the next below or above. */
+function roundTo(value, round) {
+  const power = 10 ** Math.floor(Math.log10(value));
+  const all = [1, 2, 5, 10].map((times) => times * power);
+  return round === 'up' ? all.find((one) => one >= value) : all.findLast((one) => one <= value);
+}
+
+/** Ticks at powers of ten, and between them at 2 and 5 where there are few. */
+function logTicks(from, to) {
+  const first = Math.floor(Math.log10(from));
+  const powers = steps(0, Math.ceil(Math.log10(to)) - first, 1).map((i) => 10 ** (first + i));
+  const factors = to / from > 300 ? [1] : [1, 2, 5];
+  const ticks = powers.flatMap((power) => factors.map((times) => times * power));
+  return ticks.filter((tick) => tick >= from && tick <= to);
+}
+
+/** Round numbers around all values above zero; the others are at the edge. `range` is in pixels. */
 function logarithmic(values, range) {
   const above = values.filter((value) => value > 0);
-  const [least, most] = above.length === 0 ? [1, 10] : [Math.min(...above), Math.max(...above)];
-  const from = Math.floor(Math.log10(least));
-  const to = Math.max(from + 1, Math.ceil(Math.log10(most)));
-  const of = (value) => {
-    const share = value > 0 ? (Math.log10(value) - from) / (to - from) : 0;
-    return range[0] + Math.max(0, share) * (range[1] - range[0]);
-  };
-  return { of, range, ticks: Array.from({ length: to - from + 1 }, (_, i) => 10 ** (from + i)) };
+  const least = above.reduce((a, b) => Math.min(a, b), above[0] ?? 1);
+  const from = roundTo(least, 'down');
+  const to = Math.max(
+    roundTo(
+      above.reduce((a, b) => Math.max(a, b), least),
+      'up',
+    ),
+    from * 10,
+  );
+  const shareOf = (value) => Math.log(value / from) / Math.log(to / from);
+  const of = (value) =>
+    range[0] + (value > 0 ? Math.max(0, shareOf(value)) : 0) * (range[1] - range[0]);
+  return { of, range, ticks: logTicks(from, to) };
 }
 
 /** A number as short as it goes: 0.01, 300, 20k. */

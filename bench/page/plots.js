@@ -43,7 +43,7 @@ const RSS_PANELS = {
   columns: 3,
   left: 52,
   top: 52,
-  width: 248,
+  width: 242,
   height: 130,
   gapX: 28,
   gapY: 48,
@@ -98,8 +98,8 @@ function shade([from, to], { x, y }) {
 }
 
 function rssPanel({ name, title }, box, { workload, seconds, most }) {
-  const x = linear(seconds, [box.x, box.right], 6);
-  const y = linear(most, [box.bottom, box.y], 4);
+  const x = linear(seconds, [box.x, box.right], { count: 6, tight: true });
+  const y = linear(most, [box.bottom, box.y], { count: 4 });
   const scales = { x, y };
   const floor = workload.floor?.peakMb.median;
   const reference = name === 'glibc' ? [] : typical(workload.runs.glibc ?? []);
