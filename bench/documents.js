@@ -17,9 +17,7 @@ const line = (cells) => `| ${cells.join(' | ')} |`;
 /** A table as Biome leaves it: padded, all but the first column to the right. */
 function table(heads, rows) {
   const columns = heads.map((head, i) => [head, ...rows.map((row) => row[i])]);
-  const widths = columns.map((cells, i) =>
-    Math.max(i === 0 ? 3 : 4, ...cells.map((text) => text.length)),
-  );
+  const widths = columns.map((cells) => Math.max(3, ...cells.map((text) => text.length)));
   const pad = (cells) =>
     line(cells.map((text, i) => (i === 0 ? text.padEnd(widths[i]) : text.padStart(widths[i]))));
   const rule = widths.map((width, i) =>
@@ -44,22 +42,23 @@ const MEASURED = (script) => [
   '<!-- end of measurement -->',
 ];
 
-/** A page in three: what is before its markers, between them, and behind. */
+/** A page in three: what is before its markers, between them, and behind; null where it has lost them. */
 function split(page, markers) {
   const text = fs.readFileSync(page, 'utf8');
   const [from, to] = markers.map((marker) => text.indexOf(marker));
-  if (from < 0 || to < from) throw new Error(`${page} has lost its markers`);
+  if (from < 0 || to < from) return null;
   const start = from + markers[0].length;
   return [text.slice(0, start), text.slice(start, to), text.slice(to)];
 }
 
-/** What is between the markers of `page`. */
-const readPart = (page, markers) => split(page, markers)[1].trim();
+/** What is between the markers of `page`; null where it has lost them. */
+const readPart = (page, markers) => split(page, markers)?.[1].trim() ?? null;
 
 /** Replaces what is between the markers of `page`. */
 function writePart(page, markers, text) {
-  const [before, , behind] = split(page, markers);
-  fs.writeFileSync(page, `${before}\n\n${text}\n\n${behind}`);
+  const parts = split(page, markers);
+  if (parts === null) throw new Error(`${page} has lost its markers`);
+  fs.writeFileSync(page, `${parts[0]}\n\n${text}\n\n${parts[2]}`);
 }
 
 /** JSON as `npm run lint` wants it in `file`. Through Biome's standard input, because it leaves large files alone. */

@@ -36,12 +36,15 @@ function stepOf(span, count) {
   return [1, 2, 5, 10].map((times) => times * power).find((step) => span / step <= count);
 }
 
+/** Less cannot be told from nothing. */
+const LEAST = 1e-9;
+
 const steps = (from, to, step) =>
   Array.from({ length: to - from + 1 }, (_, i) => Number(((from + i) * step).toPrecision(12)));
 
 /** From zero to a round number that is not below `max`, or with `tight` to `max`. `range` is in pixels. */
 function linear(max, range, { count = 5, tight = false } = {}) {
-  const end = max > 0 ? max : 1;
+  const end = max >= LEAST ? max : 1;
   const step = stepOf(end, count);
   const last = (tight ? Math.floor : Math.ceil)(end / step);
   const top = tight ? end : last * step;
@@ -67,7 +70,7 @@ function logTicks(from, to) {
 
 /** Round numbers around all values above zero; the others are at the edge. `range` is in pixels. */
 function logarithmic(values, range) {
-  const above = values.filter((value) => value > 0);
+  const above = values.filter((value) => value >= LEAST);
   const least = above.reduce((a, b) => Math.min(a, b), above[0] ?? 1);
   const from = roundTo(least, 'down');
   const to = Math.max(
@@ -79,7 +82,7 @@ function logarithmic(values, range) {
   );
   const shareOf = (value) => Math.log(value / from) / Math.log(to / from);
   const of = (value) =>
-    range[0] + (value > 0 ? Math.max(0, shareOf(value)) : 0) * (range[1] - range[0]);
+    range[0] + (value >= LEAST ? Math.max(0, shareOf(value)) : 0) * (range[1] - range[0]);
   return { of, range, ticks: logTicks(from, to) };
 }
 

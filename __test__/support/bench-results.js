@@ -87,9 +87,7 @@ const survivalOf = (name) => ({
   workload: name,
   limitsMb: [350, 280, 240],
   kills: {
-    ...Object.fromEntries(
-      NAMES.map((one) => [one, { 350: { runs: 3, kills: 3, failures: [] } }]),
-    ),
+    ...Object.fromEntries(NAMES.map((one) => [one, { 350: { runs: 3, kills: 3, failures: [] } }])),
     article: {
       350: { runs: 3, kills: 0, failures: [] },
       280: { runs: 3, kills: 3, failures: [] },
@@ -166,9 +164,12 @@ function benchResults() {
       node: 'v20.20.2',
       allocators: {
         glibc: allocator('glibc', '2.36'),
+        'arena-max-2': allocator('glibc', '2.36'),
         article: allocator('jemalloc', '5.3.0'),
         mimalloc: allocator('mimalloc', null),
+        tcmalloc: allocator('tcmalloc', null),
         run: allocator('jemalloc', '5.3.1'),
+        'run --govern': allocator('jemalloc', '5.3.1'),
       },
     },
     rounds: 3,

@@ -20,7 +20,7 @@ const HEADLINE = [
   },
   {
     key: 'kills',
-    title: 'OOM kills, of runs',
+    title: 'OOM kills, of runs at the same limits',
     article: theirs('OOM kills (7-day window)', '12', '0', '−100 %'),
   },
   {
@@ -33,7 +33,7 @@ const HEADLINE = [
     key: 'gapPeak',
     title: 'RSS less V8’s heap, at the peak',
     unit: 'MB',
-    article: theirs('RSS less heap', '~200 MB', '< 50 MB', '−75 %'),
+    article: theirs('RSS less heap', '~200 MB', '< 50 MB', '~−75 %'),
   },
   {
     key: 'perSecond',

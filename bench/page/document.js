@@ -13,12 +13,13 @@ const plural = (count, what) => `${count} ${what}${count === 1 ? '' : 's'}`;
 
 const noise = `Two figures differ beyond noise where their ranges (least to most) do not overlap and their medians differ by more than ${100 * NOISE} %.`;
 
-function machineOf({ machine, rounds }) {
+function machineOf({ machine }) {
   const { cpu, cpus, memoryMb, kernel, libc, node } = machine;
-  return `${cpu}, ${plural(cpus, 'CPU')}, ${number(memoryMb)} MB; ${kernel}; ${libc}; Node.js ${node}; ${plural(rounds, 'round')}`;
+  return `${cpu}, ${plural(cpus, 'CPU')}, ${number(memoryMb)} MB; ${kernel}; ${libc}; Node.js ${node}`;
 }
 
 const intro = ({ command, date, minutes, limitMb }) => [
+  '<!-- made by npm run bench: an edit here is lost -->',
   '# Benchmarks',
   'heapgap began with an article about a service with a heap of 280 MB that containers of 512 MB killed: glibc kept what ' +
     'was freed. With jemalloc preloaded:',
@@ -43,8 +44,8 @@ function headline(workload) {
 
 const headlines = ({ rounds }, workloads) => [
   '## The article’s table, and ours',
-  `Medians of ${plural(rounds, 'round')}; the change is against glibc. OOM kills are those of all limits that were run; their change counts the limits ` +
-    'that both ran at. “—”: nothing to compare, or the article has no such row.',
+  `Medians of ${plural(rounds, 'round')}; the change is against glibc. OOM kills are those at ` +
+    'the limits that all of a table’s contenders were run at: below, some were not run, because they had been killed every time before. “—”: nothing to compare, or the article has no such row.',
   ...workloads.flatMap(headline),
 ];
 
@@ -175,6 +176,15 @@ function page(results, workloads) {
   return `${present(parts).join('\n\n')}\n`;
 }
 
+/** How far the rounds of a contender are apart in p99 at most; nothing where none is known. */
+function roundsApart({ contenders }) {
+  const figures = contenders.flatMap(({ figures: { p99 } }) => p99 ?? []);
+  const shares = figures.filter(({ median }) => median > 0);
+  if (shares.length === 0) return '';
+  const most = Math.max(...shares.map(({ median, min, max }) => (max - min) / median));
+  return `, which differ by up to ${(100 * most).toFixed(0)} % in p99`;
+}
+
 /** What README has of it: the first workload's table. */
 function summary(results, workloads) {
   const [first] = workloads;
@@ -182,10 +192,10 @@ function summary(results, workloads) {
   const link = '[docs/benchmarks.md](docs/benchmarks.md)';
   if (found === null) return `See ${link}.`;
   return [
-    `${first.title}, with a limit of ${results.limitMb} MB. Changes are against glibc; on the right is what the article that heapgap began with found:`,
+    `${first.title}, with a limit of ${results.limitMb} MB and with smaller ones. Changes are against glibc; on the right is what the article found that heapgap began with.`,
     found,
-    `Medians on ${machineOf(results)}, on a machine that is not silent: ${link} has the ranges, the other workloads and allocators, where another one ` +
-      'wins, and what is not reached.',
+    `Medians of ${plural(results.rounds, 'round')}${roundsApart(first)}, on ${machineOf(results)}. ${link} has the ranges, the other workloads and allocators, where ` +
+      'another one wins, and which targets are missed.',
   ].join('\n\n');
 }
 

@@ -54,7 +54,7 @@ function write(results, root) {
   fs.writeFileSync(path.join(root, RESULTS), formatJson(RESULTS, results));
 }
 
-/** What is in a file of those that `render` makes; null where there is none. */
+/** What is in a file of those that `render` makes, as it makes them; null where it is not there. */
 function present(root, file) {
   const full = path.join(root, file);
   if (!fs.existsSync(full)) return null;

@@ -16,7 +16,7 @@ const FIGURES = [
   { key: 'p99', title: 'p99, ms', better: 'lower', of: (run) => run.p99Ms },
   { key: 'p999', title: 'p99.9, ms', better: 'lower', of: (run) => run.p999Ms },
   { key: 'perSecond', title: 'answers per s', better: 'higher', of: (run) => run.perSecond },
-  { key: 'errors', title: 'errors', better: 'lower', of: (run) => run.errors },
+  { key: 'errors', title: 'errors', whole: true, better: 'lower', of: (run) => run.errors },
   { key: 'cpu', title: 'CPU, s', better: 'lower', of: (run) => run.cpuSeconds },
   { key: 'loop', title: 'event loop delay, ms', better: 'lower', of: (run) => run.loopDelayMs },
 ];
@@ -98,9 +98,9 @@ const sharedPlaces = ({ places }, ...names) =>
 
 const contenderNamed = ({ contenders }, wanted) => contenders.find(({ name }) => name === wanted);
 
-/** By how much `to` is more than `from`; null where either is missing or there was nothing. */
+/** By how much `to` is more than `from`; null where either is missing or `from` is nothing. */
 const change = (from, to) =>
-  from === null || to === null || from.median === 0 ? null : to.median / from.median - 1;
+  from === null || to === null || from.median <= 0 ? null : to.median / from.median - 1;
 
 /** Ranges that do not overlap, and medians that are not alike. */
 function differs(one, other) {

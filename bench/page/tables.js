@@ -33,11 +33,9 @@ function articleTable() {
 
 const runsOf = ({ runs, kills }) => `${kills} of ${runs}`;
 
-function killCells(workload, glibc, own) {
-  const all = runsOf(killsAt(workload.places, own.name));
-  const shared = sharedPlaces(workload, glibc.name, own.name);
-  const [from, to] = [glibc, own].map(({ name }) => killsAt(shared, name).kills);
-  return [all, from === 0 ? '—' : signed(to / from - 1)];
+function killCells(places, glibc, own) {
+  const [from, to] = [glibc, own].map(({ name }) => killsAt(places, name));
+  return [runsOf(to), from.kills === 0 ? '—' : signed(to.kills / from.kills - 1)];
 }
 
 function figureCells(key, unit, glibc, own) {
@@ -51,8 +49,9 @@ function headlineTable(workload) {
   const glibc = contenderNamed(workload, 'glibc');
   const owns = workload.contenders.filter(isOwn);
   if (glibc === undefined || owns.length === 0) return null;
+  const places = sharedPlaces(workload, ...[glibc, ...owns].map(({ name }) => name));
   const cells = ({ key, unit }, one) =>
-    key === 'kills' ? killCells(workload, glibc, one) : figureCells(key, unit, glibc, one);
+    key === 'kills' ? killCells(places, glibc, one) : figureCells(key, unit, glibc, one);
   const rows = HEADLINE.map((row) => [
     row.title,
     cells(row, glibc)[0],
@@ -68,12 +67,19 @@ function headlineTable(workload) {
 /** Which figure of the floor goes with which of a run. */
 const FLOOR = { peak: 'peakMb', after60: 'restMb' };
 
+const wholeCell = ({ median: mid, min, max }) =>
+  min === max ? String(mid) : `${mid} (${min}–${max})`;
+
+function figureCell({ kills, figures }, { key, whole }) {
+  if (kills > 0) return '†';
+  return whole && figures[key] !== null ? wholeCell(figures[key]) : cell(figures[key]);
+}
+
 function fullTable({ contenders, floor }) {
-  const figureCell = (one, key) => (one.kills > 0 ? '†' : cell(one.figures[key]));
-  const rows = FIGURES.map(({ key, title }) => [
-    title,
-    ...contenders.map((one) => figureCell(one, key)),
-    cell(floor?.[FLOOR[key]] ?? null),
+  const rows = FIGURES.map((figure) => [
+    figure.title,
+    ...contenders.map((one) => figureCell(one, figure)),
+    cell(floor?.[FLOOR[figure.key]] ?? null),
   ]);
   return table(
     ['', ...contenders.map(({ title }) => title), 'the floor'],
@@ -188,11 +194,11 @@ function winners({ contenders }, figure) {
 
 function figureWins(workload) {
   const owns = workload.contenders.filter(isOwn);
-  const told = (one, key) => `${one.title} ${cell(one.figures[key])}`;
+  const told = (one, figure) => `${one.title} ${figureCell(one, figure)}`;
   return FIGURES.filter(({ better }) => better !== undefined).flatMap((figure) => {
-    const found = winners(workload, figure).map((one) => told(one, figure.key));
-    const against = owns.map((own) => told(own, figure.key)).join(', ');
-    return found.length === 0 ? [] : [`${figure.title}: ${found.join(', ')}, against ${against}`];
+    const found = winners(workload, figure).map((one) => told(one, figure));
+    const against = owns.map((own) => told(own, figure)).join('; ');
+    return found.length === 0 ? [] : [`${figure.title}: ${found.join('; ')}; against ${against}`];
   });
 }
 
@@ -206,7 +212,7 @@ function survivalWins({ contenders, places }) {
     const told = (one) =>
       at[one.name].runs > 0 ? `${one.title} ${runsOf(at[one.name])}` : one.title;
     return [
-      `kills at ${limit} MB: none of ${found.map(({ title }) => title).join(', ')}, against ${owns.map(told).join(', ')}`,
+      `kills at ${limit} MB: none of ${found.map(({ title }) => title).join('; ')}; against ${owns.map(told).join('; ')}`,
     ];
   });
 }

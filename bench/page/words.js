@@ -18,6 +18,7 @@ const median = (figure, unit = '') =>
 const killed = ({ kills, runs }) => `${kills} of ${runs} killed`;
 
 /** Text of a program's own, safe in Markdown. */
-const quoted = (said) => `\`${said.split('\n')[0].replaceAll('`', "'").replaceAll('|', '/')}\``;
+const quoted = (said) =>
+  `\`${said.trim().split('\n')[0].replaceAll('`', "'").replaceAll('|', '/')}\``;
 
 module.exports = { killed, median, quoted, signed };
