@@ -465,6 +465,7 @@ describe('scales', () => {
     assert.deepEqual(linear(85, [0, 85], { tight: true }).ticks, [0, 20, 40, 60, 80]);
     assert.deepEqual(logarithmic([4, 90], [0, 1]).ticks, [2, 5, 10, 20, 50, 100]);
     assert.deepEqual(logarithmic([3, 40_000], [0, 1]).ticks, [10, 100, 1000, 10_000]);
+    assert.deepEqual(logarithmic([999.999999999999], [0, 1]).ticks, [500, 1000, 2000, 5000]);
   });
 
   it('put values where they belong, and those that a logarithm has not, at the edge', () => {

@@ -55,7 +55,8 @@ function linear(max, range, { count = 5, tight = false } = {}) {
 /** 1, 2 or 5 times a power of ten, by `round` the next below or above. */
 function roundTo(value, round) {
   const power = 10 ** Math.floor(Math.log10(value));
-  const all = [1, 2, 5, 10].map((times) => times * power);
+  // The logarithm of 999.99… is that of 1000: there has to be one more below.
+  const all = [0.5, 1, 2, 5, 10].map((times) => times * power);
   return round === 'up' ? all.find((one) => one >= value) : all.findLast((one) => one <= value);
 }
 
