@@ -336,7 +336,10 @@ describe('render()', () => {
   });
   const records = (...keys) => fc.record(Object.fromEntries(keys.map((key) => [key, spread])));
   const point = fc
-    .tuple(amount, records('statsUs', 'snapshotUs', 'inspectMs', 'inspectLoopMs', 'memoryUsageUs'))
+    .tuple(
+      amount,
+      records('statsUs', 'statsAgeMs', 'snapshotUs', 'inspectMs', 'inspectLoopMs', 'memoryUsageUs'),
+    )
     .map(([at, figures]) => ({ at, ...figures }));
   const cost = fc.record({
     calls: fc.array(
@@ -367,6 +370,7 @@ describe('render()', () => {
         cpuMsPerRequest: records('off', 'on'),
         throughputRatio: spread,
         cpuRatio: spread,
+        noiseRatio: spread,
       }),
     ),
   });

@@ -31,7 +31,11 @@ const DIGITS = [
   [2, 1],
   [0, 2],
 ];
-const number = (value) => value.toFixed(DIGITS.find(([from]) => value >= from)?.[1] ?? 2);
+/** With as many digits as say something. */
+function number(value) {
+  if (value > 0 && value < 0.095) return String(Number(value.toPrecision(2)));
+  return value.toFixed(DIGITS.find(([from]) => value >= from)?.[1] ?? 2);
+}
 
 /** Median, least and most. */
 const cell = (figure) =>

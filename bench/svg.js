@@ -105,7 +105,8 @@ function bottomAxis(scale, [top, bottom], { format = brief, title = '', grid = f
   });
   const middle = (scale.range[0] + scale.range[1]) / 2;
   const caption = text(middle, bottom + 32, title, `text-anchor="middle" font-size="${SMALL}"`);
-  return [...marks, ...(title === '' ? [] : [caption])].join('\n');
+  const base = rule(scale.range[0], bottom, scale.range[1], bottom, 'stroke-opacity="0.35"');
+  return [base, ...marks, ...(title === '' ? [] : [caption])].join('\n');
 }
 
 /** Lines across a panel and their numbers left of it. */

@@ -111,6 +111,7 @@ const grown = (over, unit, values) => ({
   points: values.map((at, i) => ({
     at,
     statsUs: around(3 * (1 + i / 3), 0.2),
+    statsAgeMs: around(0.00007, 0.2),
     snapshotUs: around(60 * (1 + i / 2), 0.2),
     inspectMs: around(8 * 2 ** i, 0.2),
     inspectLoopMs: around(0.4 * (1 + i / 4), 0.2),
@@ -144,6 +145,7 @@ const COST = {
     cpuMsPerRequest: { off: around(0.4), on: around(0.402) },
     throughputRatio: around(0.996),
     cpuRatio: around(1.005),
+    noiseRatio: around(1.001),
   },
 };
 

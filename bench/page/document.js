@@ -83,6 +83,7 @@ const growth = ({ growth: all }) =>
     : [
         '### As the process grows',
         image('What calls cost as the process grows', 'growth'),
+        '`stats()` reads anew, unless that would take it too long: then its figures have an age.',
         ...all.map(tables.growthTable),
       ];
 
@@ -97,7 +98,7 @@ const service = (measured) =>
     : [
         '### All of it in a service',
         `${plural(measured.windows, 'window')} of ${number(measured.windowSeconds)} s with the route polled each second and the governor on, in turn with as many ` +
-          'without, under as much load as the service takes. The quotients are of neighbouring windows.',
+          'without, under as much load as the service takes. The quotients are of neighbouring windows; “off ÷ off” is how far two differ without a reason.',
         tables.serviceTable(measured),
       ];
 

@@ -112,6 +112,7 @@ const callTable = (calls) =>
 
 const GROWTH = [
   ['`stats()`, µs', 'statsUs'],
+  ['age of its figures, ms', 'statsAgeMs'],
   ['`snapshot()`, µs', 'snapshotUs'],
   ['`inspect()`, ms', 'inspectMs'],
   ['its hold of the loop, ms', 'inspectLoopMs'],
@@ -141,11 +142,12 @@ const purgeTable = (rows) =>
 const ratio = ({ median: mid, min, max }) =>
   `${mid.toFixed(3)} (${min.toFixed(3)}–${max.toFixed(3)})`;
 
-const serviceTable = ({ perSecond, cpuMsPerRequest, throughputRatio, cpuRatio }) =>
+const serviceTable = ({ perSecond, cpuMsPerRequest, throughputRatio, cpuRatio, noiseRatio }) =>
   table(
     ['', 'off', 'on', 'on ÷ off'],
     [
       ['answers per s', cell(perSecond.off), cell(perSecond.on), ratio(throughputRatio)],
+      ['the same, off ÷ off', '—', '—', ratio(noiseRatio)],
       ['CPU per request, ms', cell(cpuMsPerRequest.off), cell(cpuMsPerRequest.on), ratio(cpuRatio)],
     ],
   );

@@ -169,18 +169,24 @@ function judge(workload, names) {
   }));
 }
 
-const share = (ratio) => (100 * ratio).toFixed(1);
+function shares({ median: mid, min, max }) {
+  const [middle, least, most] = [mid, min, max].map((ratio) => (100 * ratio).toFixed(1));
+  return `${middle} % (${least}–${most})`;
+}
 
 /** What all of heapgap costs a service; `{ target, answers }` as above. */
 function judgeCost(cost) {
-  const ratio = cost?.service?.throughputRatio;
-  const measured = () =>
+  const service = cost?.service ?? null;
+  const measured = ({ throughputRatio, noiseRatio }) =>
     answer(
-      `${share(ratio.median)} % (${share(ratio.min)}–${share(ratio.max)}) of the throughput without`,
-      ratio.median >= THROUGHPUT,
+      `${shares(throughputRatio)} of that without it; two windows without it: ${shares(noiseRatio)}`,
+      throughputRatio.median >= THROUGHPUT,
     );
   const target = 'all of heapgap on: at most 1 % of throughput';
-  return { target, answers: [judged(ratio === undefined ? answer('not measured') : measured())] };
+  return {
+    target,
+    answers: [judged(service === null ? answer('not measured') : measured(service))],
+  };
 }
 
 module.exports = { judge, judgeCost };
