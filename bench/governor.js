@@ -15,7 +15,7 @@ const { runAll, runCalm } = require('./governor/plan.js');
 const { plot } = require('./governor/plot.js');
 const { BURST, CONNECTIONS, dryStart } = require('./governor/run.js');
 const { judge, markdown, summarizeAll } = require('./governor/summary.js');
-const { progress, writeResults } = require('./page.js');
+const { progress, writeResults } = require('./documents.js');
 const { cleanUp } = require('./process.js');
 const { openStore } = require('./store.js');
 

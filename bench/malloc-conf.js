@@ -13,7 +13,7 @@ const { setTimeout: sleep } = require('node:timers/promises');
 
 const { createCgroup, inCgroup } = require('../__test__/support/cgroup.js');
 const { fittedMallocConf, mergeMallocConf } = require('../lib/malloc-conf.js');
-const { line, progress, writeResults } = require('./page.js');
+const { line, progress, writeResults } = require('./documents.js');
 const { spread } = require('./statistics.js');
 
 const ROOT = path.join(__dirname, '..');

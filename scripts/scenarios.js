@@ -11,7 +11,7 @@ const { parseArgs } = require('node:util');
 const { LIBRARIES } = require('../__test__/support/allocators.js');
 const { createCgroup } = require('../__test__/support/cgroup.js');
 const { librariesOf, listScenarios, runScenario } = require('../__test__/support/scenarios.js');
-const { line, progress, writeResults } = require('../bench/page.js');
+const { line, progress, writeResults } = require('../bench/documents.js');
 
 const ROOT = path.join(__dirname, '..');
 const PAGE = path.join(ROOT, 'docs', 'scenarios.md');

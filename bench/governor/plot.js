@@ -1,15 +1,12 @@
 'use strict';
 // Kills by limit as a picture: a lane for each contender, a cell for each limit.
 
+const { GREY, picture, text } = require('../svg.js');
+
 const LEFT = 215;
 const TOP = 34;
 const CELL = { width: 58, height: 30, gap: 3 };
-/** Legible on white and on GitHub's dark. */
-const GREY = '#7d8590';
 const COLOURS = { survived: '#1a7f37', some: '#bf6a02', killed: '#cf222e' };
-
-const text = (x, y, content, attributes = '') =>
-  `<text x="${x}" y="${y}" ${attributes}>${content.replaceAll('`', '').replaceAll('&', '&amp;')}</text>`;
 
 function colour({ kills, runs }) {
   if (kills === 0) return COLOURS.survived;
@@ -44,14 +41,12 @@ function plot({ free, limits }) {
     );
     return [text(LEFT - 10, yOf(lane) + 20, title, 'text-anchor="end"'), ...cells].join('\n');
   });
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" font-family="system-ui, sans-serif" font-size="13" fill="${GREY}">`,
-    '<title>Runs killed, by memory limit</title>',
-    text(LEFT - 10, TOP - 10, 'killed, of runs, at', 'text-anchor="end"'),
+  const head = text(LEFT - 10, TOP - 10, 'killed, of runs, at', 'text-anchor="end"');
+  return picture({ width, height, title: 'Runs killed, by memory limit' }, [
+    head,
     ...heads,
     ...lanes,
-    '</svg>\n',
-  ].join('\n');
+  ]);
 }
 
 module.exports = { plot };

@@ -2,7 +2,7 @@
 // What the runs come to: figures, tables, and whether the targets are met.
 
 const { GOVERNED } = require('../contenders.js');
-const { line } = require('../page.js');
+const { cell, number, table } = require('../documents.js');
 const { median, spread } = require('../statistics.js');
 const { isDead, referenceAmong, referencesOf, runsOf, wasKilled } = require('./plan.js');
 
@@ -169,23 +169,6 @@ function judge(summary) {
 
 // The tables
 
-const DIGITS = [
-  [20, 0],
-  [2, 1],
-  [0, 2],
-];
-const number = (value) => value.toFixed(DIGITS.find(([from]) => value >= from)?.[1] ?? 2);
-const cell = (figure) =>
-  figure === null ? '—' : `${number(figure.median)} (${number(figure.min)}–${number(figure.max)})`;
-
-function table(heads, rows) {
-  return [
-    line(heads),
-    line(heads.map((_, i) => (i === 0 ? '---' : '---:'))),
-    ...rows.map(line),
-  ].join('\n');
-}
-
 const HEADS = ['peak, MB', 'requests per s', 'p50, ms', 'p99, ms', 'CPU per request, ms'];
 
 function freeTable({ free }) {
@@ -208,6 +191,10 @@ function limitTable({ free, limits }, show) {
 }
 
 const kills = (one) => (ran(one) ? `${one.kills} of ${one.runs}` : one.dead ? '†' : '—');
+
+/** Who was killed how often, by limit. */
+const killTable = (grid) =>
+  [limitTable(grid, kills), '† not run: every run at a larger limit was killed.'].join('\n\n');
 
 function speed(one) {
   if (!ran(one) || one.throughput === null || one.throughput === undefined) return '—';
@@ -275,8 +262,7 @@ function markdown(summary, targets) {
     '### Without a limit',
     freeTable(summary),
     '### Kills',
-    limitTable(summary, kills),
-    '† not run: every run at a larger limit was killed.',
+    killTable(summary),
     ...failures(summary),
     '### What surviving costs',
     `Throughput / p99 / CPU per request of the runs that survived. 1 is ${summary.reference} without a limit, run in between.`,
@@ -287,4 +273,4 @@ function markdown(summary, targets) {
   ].join('\n\n');
 }
 
-module.exports = { judge, markdown, summarizeAll };
+module.exports = { judge, killTable, markdown, summarizeAll };

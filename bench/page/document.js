@@ -1,0 +1,203 @@
+'use strict';
+// The words of docs/benchmarks.md and of README's part, around their tables.
+
+const { number } = require('../documents.js');
+const { killTable } = require('../governor/summary.js');
+const { NOISE } = require('./summary.js');
+const tables = require('./tables.js');
+
+const list = (texts) => texts.map((text) => `- ${text}`).join('\n');
+const image = (title, name) => `![${title}](benchmarks/${name}.svg)`;
+const present = (parts) => parts.filter((part) => part !== null && part !== '');
+const plural = (count, what) => `${count} ${what}${count === 1 ? '' : 's'}`;
+
+const noise = `Two figures differ beyond noise where their ranges (least to most) do not overlap and their medians differ by more than ${100 * NOISE} %.`;
+
+function machineOf({ machine }) {
+  const { cpu, cpus, memoryMb, kernel, libc, node } = machine;
+  return `${cpu}, ${plural(cpus, 'CPU')}, ${number(memoryMb)} MB; ${kernel}; ${libc}; Node.js ${node}`;
+}
+
+const intro = ({ command, date, minutes, limitMb }) => [
+  '<!-- made by npm run bench: an edit here is lost -->',
+  '# Benchmarks',
+  'heapgap began with an article about a service with a heap of 280 MB that containers of 512 MB killed: glibc kept what ' +
+    'was freed. With jemalloc preloaded:',
+  tables.articleTable(),
+  `This page runs the experiment again, on services that are in the repository, with a memory limit of ${limitMb} MB and with smaller ones, ` +
+    'and puts `heapgap run` and other allocators beside it. It says how much memory each takes at the peak and keeps after the ' +
+    'load, what that costs in latency and throughput, which limits each survives, and what heapgap’s own calls cost.',
+  `All of it is made from [benchmarks.json](benchmarks.json), which \`${command}\` wrote on ${date.slice(0, 10)} in ${number(minutes)} minutes. To repeat it:`,
+  [
+    '```sh',
+    'npm run bench             # everything, at most 60 minutes',
+    'npm run bench:quick       # a round of each, at most 6 minutes',
+    'npm run bench -- --check  # whether this page is what benchmarks.json makes',
+    '```',
+  ].join('\n'),
+];
+
+function headline(workload) {
+  const found = tables.headlineTable(workload);
+  return found === null ? [] : [`### ${workload.title}`, found];
+}
+
+const headlines = ({ rounds }, workloads) => [
+  '## The article’s table, and ours',
+  `Medians of ${plural(rounds, 'round')}; the change is against glibc. OOM kills are those at ` +
+    'the limits that all of a table’s contenders were run at: below, some were not run, because they had been killed every time before. “—”: nothing to compare, or the article has no such row.',
+  ...workloads.flatMap(headline),
+];
+
+const survival = (workload, contenders) =>
+  workload.places.length < 2
+    ? []
+    : [
+        `#### ${workload.title}: who is killed`,
+        image(`Runs killed, by memory limit: ${workload.title}`, `survival-${workload.name}`),
+        killTable({ free: contenders, limits: workload.places }),
+      ];
+
+const section = (workload, contenders) => [
+  `### ${workload.title}: all contenders`,
+  workload.about,
+  tables.loadTable(workload.bursts),
+  tables.fullTable(workload),
+  list(tables.failures(workload)),
+  image(`RSS over time: ${workload.title}`, `rss-${workload.name}`),
+  image(`Latency: ${workload.title}`, `latency-${workload.name}`),
+  ...survival(workload, contenders),
+];
+
+const sections = ({ contenders }, workloads) => [
+  '## By workload',
+  'Median (least–most) of the rounds. “The gap” is RSS less V8’s heap (`heapTotal`). “—” is a figure that was not measured: p99.9 needs 1,000 ' +
+    'requests, a floor is of memory only, and the rest the run could not read. “†”: some of the runs were killed, and those ' +
+    'that survived are a selection.',
+  ...workloads.flatMap((workload) => section(workload, contenders)),
+];
+
+const growth = ({ growth: all }) =>
+  all.length === 0
+    ? []
+    : [
+        '### As the process grows',
+        image('What calls cost as the process grows', 'growth'),
+        '`stats()` reads anew, unless that would take it too long: then its figures have an age.',
+        ...all.map(tables.growthTable),
+      ];
+
+const purge = ({ purge: rows }) =>
+  rows.length === 0
+    ? []
+    : ['### A purge', image('How long a purge takes', 'purge'), tables.purgeTable(rows)];
+
+const service = (measured) =>
+  measured === null
+    ? []
+    : [
+        '### All of it in a service',
+        `${plural(measured.windows, 'window')} of ${number(measured.windowSeconds)} s with the route polled each second and the governor on, in turn with as many ` +
+          'without, under as much load as the service takes. The quotients are of neighbouring windows; “off ÷ off” is how far two differ without a reason.',
+        tables.serviceTable(measured),
+      ];
+
+const cost = (measured) =>
+  measured === null
+    ? ['## What heapgap costs', 'Left out of this run.']
+    : [
+        '## What heapgap costs',
+        'Median (least–most).',
+        tables.callTable(measured.calls),
+        ...growth(measured),
+        ...purge(measured),
+        ...service(measured.service),
+      ];
+
+function targets(results, workloads) {
+  const { all, met, missed, open } = tables.verdicts(workloads, results.cost);
+  const unsaid = open === 0 ? '' : ` ${open} could not be judged, as the table says.`;
+  return [
+    '## The targets',
+    `Of ${all}, ${met} are met and ${missed} are MISSED.${unsaid} “No worse” and “no lower” are meant beyond noise. ${noise}`,
+    ...workloads.flatMap((one) => [`### ${one.title}: targets`, tables.targetTable(one)]),
+    '### Cost: target',
+    tables.costTargetTable(results.cost),
+  ];
+}
+
+function wins(workloads) {
+  const found = workloads.flatMap(tables.wins);
+  return [
+    '## Where another contender wins',
+    'Every figure in which another contender is better than `heapgap run` and than `heapgap run --govern`, beyond noise, and every ' +
+      'limit that another survives and neither of these:',
+    found.length === 0 ? 'None.' : list(found),
+  ];
+}
+
+const method = ({ limitMb }) => [
+  '## How it is measured',
+  list([
+    `Each run is a new process in a new memory cgroup of ${limitMb} MB. The load comes from outside of the group, on the same CPUs.`,
+    'The load is open: requests are due at a fixed rate, whether or not earlier ones were answered. Latency counts from ' +
+      'when a request was due, so a service that stalls is charged for all who waited.',
+    'Peak RSS is the kernel’s own (`VmHWM`). RSS over time, `heapUsed` and the gap are sampled, `heapUsed` every 100 ms: a peak between two ' +
+      'samples is missed. The kernel’s is not.',
+    'The floor is what no allocator can go below: RSS when the service listens, and what was live beyond that, V8’s heap and ' +
+      'malloc’s blocks, at its highest under the load (peak) or a minute after it (rest). heapgap measures it from inside, in a run of its own. ' +
+      'It has no fragmentation and no freed page.',
+    'Each round runs every contender in turn, so that whatever else the machine does falls on all alike. While one rests after its load, the ' +
+      'next is under its own.',
+    'A run counts as killed when it ended before its time. One that ended otherwise than by the kernel’s OOM killer is named ' +
+      'under its table.',
+    'At a limit at which every run of a contender was killed, it is not run at smaller ones.',
+    noise,
+  ]),
+];
+
+const machine = (results) => [
+  '## The machine',
+  `${machineOf(results)}. As \`allocator()\` answers inside each contender:`,
+  tables.allocatorTable(results.machine, results.contenders),
+];
+
+/** All of docs/benchmarks.md. */
+function page(results, workloads) {
+  const parts = [
+    ...intro(results),
+    ...headlines(results, workloads),
+    ...wins(workloads),
+    ...targets(results, workloads),
+    ...sections(results, workloads),
+    ...cost(results.cost),
+    ...method(results),
+    ...machine(results),
+  ];
+  return `${present(parts).join('\n\n')}\n`;
+}
+
+/** How far the rounds of a contender are apart in p99 at most; nothing where none is known. */
+function roundsApart({ contenders }) {
+  const figures = contenders.flatMap(({ figures: { p99 } }) => p99 ?? []);
+  const shares = figures.filter(({ median }) => median > 0);
+  if (shares.length === 0) return '';
+  const most = Math.max(...shares.map(({ median, min, max }) => (max - min) / median));
+  return `, which differ by up to ${(100 * most).toFixed(0)} % in p99`;
+}
+
+/** What README has of it: the first workload's table. */
+function summary(results, workloads) {
+  const [first] = workloads;
+  const found = first === undefined ? null : tables.headlineTable(first);
+  const link = '[docs/benchmarks.md](docs/benchmarks.md)';
+  if (found === null) return `See ${link}.`;
+  return [
+    `${first.title}, with a limit of ${results.limitMb} MB and with smaller ones. Changes are against glibc; on the right is what the article found that heapgap began with.`,
+    found,
+    `Medians of ${plural(results.rounds, 'round')}${roundsApart(first)}, on ${machineOf(results)}. ${link} has the ranges, the other workloads and allocators, where ` +
+      'another one wins, and which targets are missed.',
+  ].join('\n\n');
+}
+
+module.exports = { page, summary };
