@@ -1,6 +1,6 @@
 'use strict';
 // Grows, and times heapgap's calls. Arguments: the addon with what to grow by, over what to grow, how far, the
-// number of rounds, and the rest in milliseconds after each.
+// number of rounds, and the rest in milliseconds between those of synchronous calls.
 
 const { readFileSync } = require('node:fs');
 const { setTimeout: rest } = require('node:timers/promises');
@@ -62,14 +62,15 @@ async function inspection() {
   return { inspectMs: durationMs, inspectLoopMs: delayMs };
 }
 
-/** After a first that warms up. The rest is for what heapgap refreshes off the JavaScript thread. */
-async function inRounds(work) {
+/** After a first that warms up. */
+async function inRounds(work, pauseMs = 0) {
+  await work();
   const results = [];
-  for (let round = 0; round <= rounds; round++) {
+  while (results.length < rounds) {
+    await rest(pauseMs);
     results.push(await work());
-    await rest(restMs);
   }
-  return results.slice(1);
+  return results;
 }
 
 /** The spread of each figure. */
@@ -84,7 +85,7 @@ async function main() {
   grow();
   const point = {
     at,
-    ...spreads(await inRounds(synchronous)),
+    ...spreads(await inRounds(synchronous, restMs)),
     ...spreads(await inRounds(inspection)),
   };
   // The threads that were added never end.

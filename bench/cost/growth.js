@@ -8,7 +8,7 @@ const { hasRoom, underHeapgap } = require('./configuration.js');
 
 const ROUNDS = 7;
 const QUICK_ROUNDS = 3;
-/** Long enough for several of what heapgap does a thousandth of the time: refreshing many arenas. */
+/** What takes long to refresh, heapgap refreshes a thousandth of the time, off the JavaScript thread. */
 const REST_MS = 1000;
 const MB_PER_GB = 1024;
 

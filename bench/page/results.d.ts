@@ -108,6 +108,8 @@ export interface Cost {
     points: {
       at: number;
       statsUs: Spread;
+      /** How old the figures were that stats() gave: next to nothing where it read, more where it reused. */
+      statsAgeMs: Spread;
       snapshotUs: Spread;
       inspectMs: Spread;
       /** How long inspect() held the event loop at most. */
@@ -132,5 +134,7 @@ export interface Cost {
     /** Of neighbouring windows: on ÷ off. */
     throughputRatio: Spread;
     cpuRatio: Spread;
+    /** Throughput of neighbouring windows that are both off: how far windows differ without a reason. */
+    noiseRatio: Spread;
   } | null;
 }
