@@ -1,25 +1,12 @@
 'use strict';
 // What inspect() costs a process of 1 GiB and 5,000 mappings, and diagnose() on top of it.
 
-const { spawnSync } = require('node:child_process');
-const path = require('node:path');
-
+const { onJemalloc, runChild } = require('./child.js');
 const { atMost, progress, report, row } = require('./report.js');
 
-const library = path.join(__dirname, '..', 'preload', 'libjemalloc.so.2');
-const script = path.join(__dirname, 'children', 'inspect.js');
-
-function run(preload) {
-  const { LD_PRELOAD, MALLOC_CONF, NODE_OPTIONS, ...env } = process.env;
-  if (preload) env.LD_PRELOAD = preload;
-  const child = spawnSync(process.execPath, ['--expose-gc', script], { env, encoding: 'utf8' });
-  if (child.status !== 0) throw new Error(`inspect.js failed:\n${child.stderr}`);
-  return JSON.parse(child.stdout);
-}
-
-function rowsOf(name, preload) {
+async function rowsOf(name, words) {
   progress(`${name}: growing to 1 GiB and 5,000 mappings, then inspecting …`);
-  const rounds = run(preload);
+  const rounds = await runChild('inspect.js', [], { words });
   const per = (of) => rounds.map(of);
   const delay = per((r) => r.delayMs);
   return [
@@ -52,4 +39,8 @@ function rowsOf(name, preload) {
   ];
 }
 
-report('inspect', [...rowsOf('glibc'), ...rowsOf('jemalloc', library)]);
+async function main() {
+  report('inspect', [...(await rowsOf('glibc', [])), ...(await rowsOf('jemalloc', onJemalloc()))]);
+}
+
+main();

@@ -2,46 +2,24 @@
 // What reading costs, side by side with its floor, in the same process and the same run.
 // Prints what it measured; targets are printed beside it, and missing one is no failure.
 
-const { execFileSync, spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
 
+const { LIBRARY, buildFloors, inTurn, onJemalloc, repeat, runChild } = require('./child.js');
 const { atLeast, atMost, progress, report, row } = require('./report.js');
 
 const root = path.join(__dirname, '..');
-const children = path.join(__dirname, 'children');
-const library = path.join(root, 'preload', 'libjemalloc.so.2');
 const REQUIRE_RUNS = 21;
 
-/** The addon with its floors, beside the one that is measured. */
-function buildFloors() {
-  const target = path.join(root, 'target', 'bench');
-  const cargo = ['build', '--release', '--features', 'bench', '--target-dir', target];
-  execFileSync('cargo', cargo, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
-  const floors = path.join(target, 'heapgap-bench.node');
-  fs.copyFileSync(path.join(target, 'release', 'libheapgap.so'), floors);
-  return floors;
-}
-
-function run(script, args, { preload, conf } = {}) {
-  const env = { ...process.env };
-  for (const name of ['LD_PRELOAD', 'MALLOC_CONF', 'NODE_OPTIONS']) delete env[name];
-  if (preload) Object.assign(env, { LD_PRELOAD: preload, MALLOC_CONF: conf ?? '' });
-  const command = ['--expose-gc', path.join(children, script), ...args];
-  const child = spawnSync(process.execPath, command, { env, encoding: 'utf8' });
-  if (child.status !== 0) throw new Error(`${script} failed:\n${child.stderr}`);
-  return JSON.parse(child.stdout);
-}
-
-function readingRows(floors) {
+async function readingRows(floors) {
   const configurations = [
-    ['jemalloc', { preload: library }],
-    ['jemalloc, narenas:2', { preload: library, conf: 'narenas:2' }],
-    ['glibc', {}],
+    ['jemalloc', onJemalloc()],
+    ['jemalloc, narenas:2', onJemalloc('narenas:2')],
+    ['glibc', []],
   ];
-  return configurations.flatMap(([name, options]) => {
+  const rows = await inTurn(configurations, async ([name, words]) => {
     progress(`reading on ${name} …`);
-    const rounds = run('read.js', [floors], options);
+    const rounds = await runChild('read.js', [floors], { words });
     const per = (of) => rounds.map(of);
     const common = [
       row(
@@ -119,11 +97,12 @@ function readingRows(floors) {
       ...common,
     ];
   });
+  return rows.flat();
 }
 
-function requireRows() {
+async function requireRows() {
   progress(`require('heapgap'), ${REQUIRE_RUNS} processes …`);
-  const times = Array.from({ length: REQUIRE_RUNS }, () => run('require.js', []));
+  const times = await repeat(REQUIRE_RUNS, () => runChild('require.js'));
   return [
     row(
       "require('heapgap')",
@@ -139,10 +118,10 @@ function requireRows() {
   ];
 }
 
-function purgeRows() {
-  const rounds = Array.from({ length: 5 }, (_, index) => {
-    progress(`purging 1 GiB, round ${index + 1} of 5 …`);
-    return run('purge.js', [], { preload: library, conf: 'dirty_decay_ms:-1' });
+async function purgeRows() {
+  const rounds = await repeat(5, (round) => {
+    progress(`purging 1 GiB, round ${round} of 5 …`);
+    return runChild('purge.js', [2 ** 30], { words: onJemalloc('dirty_decay_ms:-1') });
   });
   return [
     row(
@@ -163,7 +142,7 @@ function purgeRows() {
     ),
     row(
       'purge of 1 GiB: released',
-      rounds.map((r) => r.releasedMiB),
+      rounds.map((r) => r.releasedMb),
       'MiB',
     ),
   ];
@@ -174,9 +153,17 @@ function sizeRows() {
   const kib = (file) => [fs.statSync(file).size / 1024];
   return [
     row('the addon', kib(path.join(root, addon)), 'KiB', atMost(1024)),
-    row('libjemalloc.so.2', kib(library), 'KiB'),
+    row('libjemalloc.so.2', kib(LIBRARY), 'KiB'),
   ];
 }
 
-const rows = [...readingRows(buildFloors()), ...requireRows(), ...purgeRows(), ...sizeRows()];
-report('read', rows);
+async function main() {
+  report('read', [
+    ...(await readingRows(buildFloors())),
+    ...(await requireRows()),
+    ...(await purgeRows()),
+    ...sizeRows(),
+  ]);
+}
+
+main();

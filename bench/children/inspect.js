@@ -2,8 +2,9 @@
 // Grows to 1 GiB of RSS and 5,000 mappings, inspects, and prints how long the event loop was held.
 
 const { readFileSync } = require('node:fs');
+const { setTimeout: rest } = require('node:timers/promises');
 const heapgap = require('../..');
-const { longestDelay } = require('./event-loop.js');
+const { longestDelay, watchLoop } = require('./timing.js');
 
 const RSS = 2 ** 30;
 const MAPPINGS = 5000;
@@ -36,17 +37,10 @@ function splitAddressSpace() {
   }
 }
 
-const rest = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-
 /** One inspection, and as long without one. */
 async function round() {
-  const started = performance.now();
-  const inspecting = heapgap.inspect();
-  // Includes what inspect() itself does on the JavaScript thread before it waits.
-  const called = performance.now() - started;
-  const delayMs = Math.max(called, await longestDelay(inspecting));
-  const durationMs = performance.now() - started;
-  const { ledger, mappings } = await inspecting;
+  const { delayMs, durationMs, answer } = await watchLoop(() => heapgap.inspect());
+  const { ledger, mappings } = answer;
   const idleDelayMs = await longestDelay(rest(durationMs));
   const unattributed = ledger.parts.unattributed.bytes / ledger.rss;
   return { delayMs, idleDelayMs, durationMs, rss: ledger.rss, count: mappings.count, unattributed };

@@ -1,38 +1,42 @@
 'use strict';
-// Makes 1 GiB of dirty pages, purges them, and prints how long the event loop was held meanwhile.
+// Makes so many bytes of dirty pages, purges them, and prints how long the event loop was held meanwhile.
 
+const { setTimeout: rest } = require('node:timers/promises');
 const heapgap = require('../..');
-const { longestDelay } = require('./event-loop.js');
+const { longestDelay, watchLoop } = require('./timing.js');
 
-const GIB = 2 ** 30;
+const MIB = 2 ** 20;
 const SIZE = 256 * 1024;
+/** V8 goes on collecting for a while, which holds the event loop too. */
+const SETTLE_MS = 500;
 
-async function makeDirty() {
+async function makeDirty(bytes) {
   let buffers = [];
-  for (let made = 0; made < GIB; made += SIZE) buffers.push(Buffer.allocUnsafeSlow(SIZE).fill(1));
+  for (let made = 0; made < bytes; made += SIZE) buffers.push(Buffer.allocUnsafeSlow(SIZE).fill(1));
   buffers = null;
-  for (let tries = 0; tries < 200 && heapgap.stats().dirty < GIB; tries++) {
+  for (let tries = 0; tries < 200 && heapgap.stats().dirty < bytes; tries++) {
     globalThis.gc();
     await new Promise((resolve) => setImmediate(resolve));
   }
 }
 
-/** V8 goes on collecting for a while, which holds the event loop too. */
-const settle = () => new Promise((resolve) => setTimeout(resolve, 500));
-
 async function main() {
-  await makeDirty();
-  await settle();
-  const started = performance.now();
-  const purging = heapgap.purge();
-  // Includes what purge() itself does on the JavaScript thread.
-  const called = performance.now() - started;
-  const delayMs = Math.max(called, await longestDelay(purging));
-  const { durationMs, released } = await purging;
-  const rest = new Promise((resolve) => setTimeout(resolve, durationMs));
-  const idleDelayMs = await longestDelay(rest);
+  // The first has V8 load and compile what it needs, however much there is to purge.
+  await heapgap.purge();
+  await makeDirty(Number(process.argv[2]));
+  await rest(SETTLE_MS);
+  const { dirty } = heapgap.stats();
+  const { delayMs, answer } = await watchLoop(() => heapgap.purge());
+  const { durationMs, released } = answer;
+  const idleDelayMs = await longestDelay(rest(durationMs));
   process.stdout.write(
-    JSON.stringify({ delayMs, idleDelayMs, durationMs, releasedMiB: released / 2 ** 20 }),
+    JSON.stringify({
+      dirtyMb: dirty / MIB,
+      delayMs,
+      idleDelayMs,
+      durationMs,
+      releasedMb: released / MIB,
+    }),
   );
 }
 

@@ -4,16 +4,11 @@
 const path = require('node:path');
 const v8 = require('node:v8');
 const heapgap = require('../..');
+const { micros } = require('./timing.js');
 const floors = require(process.argv[2]);
 
 const ROUNDS = 15;
 const CALLS = 2000;
-
-function micros(call) {
-  const started = process.hrtime.bigint();
-  for (let i = 0; i < CALLS; i++) call();
-  return Number(process.hrtime.bigint() - started) / 1e3 / CALLS;
-}
 
 /** The files that a snapshot reads. */
 function files() {
