@@ -24,7 +24,12 @@ const CONTENDERS = [
     title: 'glibc, `MALLOC_ARENA_MAX=2`',
     words: ['env', 'MALLOC_ARENA_MAX=2'],
   },
-  { name: 'article', allocator: 'jemalloc', title: 'jemalloc as in the article', words: jemalloc(ARTICLE) },
+  {
+    name: 'article',
+    allocator: 'jemalloc',
+    title: 'jemalloc as in the article',
+    words: jemalloc(ARTICLE),
+  },
   {
     name: 'decay-0',
     allocator: 'jemalloc',
@@ -34,7 +39,12 @@ const CONTENDERS = [
   { name: 'mimalloc', allocator: 'mimalloc', title: 'mimalloc', words: preloaded('mimalloc') },
   { name: 'tcmalloc', allocator: 'tcmalloc', title: 'tcmalloc', words: preloaded('tcmalloc') },
   { name: UNGOVERNED, allocator: 'jemalloc', title: '`heapgap run`', words: heapgap('run') },
-  { name: GOVERNED, allocator: 'jemalloc', title: '`heapgap run --govern`', words: heapgap('run', '--govern') },
+  {
+    name: GOVERNED,
+    allocator: 'jemalloc',
+    title: '`heapgap run --govern`',
+    words: heapgap('run', '--govern'),
+  },
 ];
 
 /** Those with these names, in this order. */

@@ -12,11 +12,18 @@ const { parseArgs } = require('node:util');
 const { contenders } = require('./contenders.js');
 const { measureCost } = require('./cost/index.js');
 const { progress } = require('./documents.js');
-const { check, print, write } = require('./page/index.js');
+const { PAGE, check, render, write } = require('./page/index.js');
 const { cleanUp, environment } = require('./process.js');
 const { makeInputs } = require('./services/inputs.js');
 const { openStore } = require('./store.js');
-const { LIMIT_MB, runAll, survivalRuns, survivalsOf, tableRuns, workloadsOf } = require('./table/plan.js');
+const {
+  LIMIT_MB,
+  runAll,
+  survivalRuns,
+  survivalsOf,
+  tableRuns,
+  workloadsOf,
+} = require('./table/plan.js');
 const { SETTINGS } = require('./table/settings.js');
 const { WORKLOADS } = require('./table/workloads.js');
 
@@ -90,7 +97,9 @@ function allocatorOf({ name: contender, allocator, words }) {
   const [command, ...rest] = [...words, process.execPath, '--eval', ALLOCATOR];
   const found = JSON.parse(execFileSync(command, rest, { env: environment(), encoding: 'utf8' }));
   if (found.name === allocator) return found;
-  throw new Error(`${contender}: expected the allocator ${allocator}, got ${found.name}: is it installed?`);
+  throw new Error(
+    `${contender}: expected the allocator ${allocator}, got ${found.name}: is it installed?`,
+  );
 }
 
 function describeMachine(names) {
@@ -109,7 +118,9 @@ function describeMachine(names) {
 function resultsOf(store, { settings, sections }, workloads, machine) {
   return {
     date: new Date().toISOString(),
-    command: ['npm run bench', ...(process.argv[2] ? ['--'] : []), ...process.argv.slice(2)].join(' '),
+    command: ['npm run bench', ...(process.argv[2] ? ['--'] : []), ...process.argv.slice(2)].join(
+      ' ',
+    ),
     minutes: Math.round(store.minutes),
     machine,
     rounds: settings.rounds,
@@ -156,7 +167,7 @@ async function bench() {
     }));
     await measure(store, plan, workloads);
     const results = resultsOf(store, plan, workloads, machine);
-    console.log(`\n${print(results)}`);
+    console.log(`\n${render(results)[PAGE]}`);
     const out = options.out ?? (isWhole(plan) ? ROOT : undefined);
     if (out !== undefined) write(results, out);
   } finally {
@@ -166,9 +177,12 @@ async function bench() {
 
 function reportCheck() {
   const wrong = check(options.out ?? ROOT);
-  if (wrong.length === 0) return console.log('The documents are those that docs/benchmarks.json makes.');
+  if (wrong.length === 0)
+    return console.log('The documents are those that docs/benchmarks.json makes.');
   process.exitCode = 1;
-  console.error(`Not what docs/benchmarks.json makes; npm run bench writes them:\n${wrong.join('\n')}`);
+  console.error(
+    `Not what docs/benchmarks.json makes; npm run bench writes them:\n${wrong.join('\n')}`,
+  );
 }
 
 async function main() {

@@ -70,4 +70,4 @@ function check(root) {
   return [...differing, ...plotsIn(root).filter((file) => !(file in files))];
 }
 
-module.exports = { check, render, write };
+module.exports = { PAGE, check, render, write };

@@ -4,8 +4,7 @@
 /** Knuth's multiplicative hash, its upper half: 0 to 65535. */
 const hash = (number) => (Math.imul(number + 1, 2_654_435_761) >>> 16) & 0xffff;
 
-const between = (number, low, high) =>
-  low + Math.floor((hash(number) * (high - low)) / 0x10000);
+const between = (number, low, high) => low + Math.floor((hash(number) * (high - low)) / 0x10000);
 
 /** Sizes of real payloads: many small, few large. */
 const skewed = (number, low, high) => Math.round(low * (high / low) ** (hash(number) / 0x10000));

@@ -39,7 +39,11 @@ function remember(number, rows) {
 /** Those that were there before: objects in V8's heap, some 80 MB. */
 function open() {
   for (let number = 0; number < SESSIONS; number++) {
-    const rows = Array.from({ length: SESSION_ROWS }, (_, id) => ({ id, name: `item ${id}`, tags: [] }));
+    const rows = Array.from({ length: SESSION_ROWS }, (_, id) => ({
+      id,
+      name: `item ${id}`,
+      tags: [],
+    }));
     sessions.set(number, rows);
   }
 }

@@ -6,7 +6,12 @@ const http = require('node:http');
 
 const { hash } = require('./chance.js');
 
-const row = (id) => ({ id, name: `item ${hash(id)}`, price: hash(id) / 100, tags: ['a', String(id % 7)] });
+const row = (id) => ({
+  id,
+  name: `item ${hash(id)}`,
+  price: hash(id) / 100,
+  tags: ['a', String(id % 7)],
+});
 const ROWS = Array.from({ length: 4000 }, (_, id) => JSON.stringify(row(id)));
 const TEXT = ROWS.join();
 /** Where each row ends in TEXT. */

@@ -7,7 +7,17 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { setTimeout: sleep } = require('node:timers/promises');
 
-const { MIB, counted, cpuMsOf, end, newGroup, outcome, portOf, start, track } = require('../process.js');
+const {
+  MIB,
+  counted,
+  cpuMsOf,
+  end,
+  newGroup,
+  outcome,
+  portOf,
+  start,
+  track,
+} = require('../process.js');
 
 const SERVE = path.join(__dirname, '..', 'services', 'serve.js');
 const LOAD = path.join(__dirname, 'load.js');
