@@ -1,5 +1,5 @@
 'use strict';
-// What the gateway asks: answers /<bytes> with about as much JSON. Prints its port.
+// What the gateway asks: answers /<bytes>/<ms> with about as much JSON, after so long. Prints its port.
 
 const { once } = require('node:events');
 const http = require('node:http');
@@ -12,7 +12,7 @@ const row = (id) => ({
   price: hash(id) / 100,
   tags: ['a', String(id % 7)],
 });
-const ROWS = Array.from({ length: 4000 }, (_, id) => JSON.stringify(row(id)));
+const ROWS = Array.from({ length: 16_000 }, (_, id) => JSON.stringify(row(id)));
 const TEXT = ROWS.join();
 /** Where each row ends in TEXT. */
 const ENDS = [];
@@ -33,7 +33,8 @@ function bodyOf(bytes) {
 
 async function main() {
   const server = http.createServer((request, response) => {
-    response.end(bodyOf(Number(request.url.slice(1))));
+    const [bytes, ms] = request.url.slice(1).split('/').map(Number);
+    setTimeout(() => response.end(bodyOf(bytes)), ms);
   });
   // A request on a connection that the server is closing would be an error of neither's.
   server.keepAliveTimeout = 60_000;
