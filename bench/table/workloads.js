@@ -14,21 +14,21 @@ const WORKLOADS = [
     perSecond: 45,
     flags: ['--max-old-space-size=400'],
     env: ['UV_THREADPOOL_SIZE=16'],
-    limitsMb: [384, 272],
+    limitsMb: [384, 256],
   },
   {
     name: 'gateway',
     title: 'Gateway',
     about: 'asks four services for each request, puts together what they answer and compresses it',
     perSecond: 70,
-    limitsMb: [208],
+    limitsMb: [184],
   },
   {
     name: 'images',
     title: 'Images',
     about: 'resizes photographs to three widths with sharp',
     perSecond: 22,
-    limitsMb: [160, 128],
+    limitsMb: [128, 112],
   },
   {
     name: 'render',
@@ -36,7 +36,7 @@ const WORKLOADS = [
     about: 'renders large pages with React out of a store in V8’s heap, and caches them',
     perSecond: 50,
     flags: ['--max-old-space-size=400'],
-    limitsMb: [384],
+    limitsMb: [376],
   },
 ];
 

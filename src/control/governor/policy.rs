@@ -181,6 +181,13 @@ const COLLECT_MOST: Duration = Duration::from_secs(30);
 /// So much of the limit, grown since the last collection, may be garbage.
 const GARBAGE: f64 = 0.05;
 
+/// A process is quiet that has used no more than this for so long: it waits for the next burst.
+const QUIET_CPUS: f64 = 0.05;
+const QUIET_FOR: Duration = Duration::from_secs(2);
+
+/// So much of the limit may be what a burst has left for V8 to collect. V8 itself may take half a minute to.
+const LEFT_BEHIND: f64 = 0.1;
+
 /// A collection that is noticed.
 const LONG: Duration = Duration::from_millis(100);
 
@@ -231,6 +238,7 @@ pub struct Policy {
     collect_pause: Duration,
     /// The least that was live since the last collection.
     least_live: u64,
+    quiet_since: Option<Duration>,
 }
 
 impl Policy {
@@ -256,6 +264,7 @@ impl Policy {
             collect_not_before: Duration::ZERO,
             collect_pause: COLLECT_EVERY,
             least_live: u64::MAX,
+            quiet_since: None,
         }
     }
 
@@ -396,20 +405,37 @@ impl Policy {
         waited >= every && (!busy || waited >= 2 * every)
     }
 
-    /// Where a purge alone does not help, and garbage can have come together since the last collection.
+    /// Where a purge alone does not help, and garbage can have come together since the last collection; or where a
+    /// burst has left some, and nobody waits.
     fn wants_collection(&mut self, view: &View, now: Duration) -> bool {
         let live = view.live();
         self.least_live = self.least_live.min(live);
-        let grown = live.saturating_sub(self.least_live) >= view.part(GARBAGE).max(LITTLE);
-        let due = if grown { self.collect_not_before } else { self.collect_after };
-        let much = view.budget.is_some() && live >= view.part(self.marks.calm);
-        if !self.marks.collect || self.level == Level::Calm || !much || now < due {
+        let grown = live - self.least_live;
+        let is_quiet = self.is_quiet(view, now);
+        if !self.marks.collect || view.budget.is_none() {
             return false;
         }
-        // The answer may come late: until then none is asked for.
-        self.collect_after = now + COLLECT_MOST;
-        self.collect_not_before = self.collect_after;
-        true
+        let wanted = if is_quiet && self.level == Level::Calm {
+            grown >= view.part(LEFT_BEHIND).max(LITTLE) && now >= self.collect_not_before
+        } else {
+            let grew = grown >= view.part(GARBAGE).max(LITTLE);
+            let due = if grew { self.collect_not_before } else { self.collect_after };
+            self.level != Level::Calm && live >= view.part(self.marks.calm) && now >= due
+        };
+        if wanted {
+            // The answer may come late: until then none is asked for.
+            self.collect_after = now + COLLECT_MOST;
+            self.collect_not_before = self.collect_after;
+        }
+        wanted
+    }
+
+    fn is_quiet(&mut self, view: &View, now: Duration) -> bool {
+        if view.cpus > QUIET_CPUS {
+            self.quiet_since = None;
+            return false;
+        }
+        now.saturating_sub(*self.quiet_since.get_or_insert(now)) >= QUIET_FOR
     }
 
     /// V8 has collected.

@@ -217,6 +217,52 @@ fn v8_is_asked_again_where_live_memory_has_grown_since() {
     assert!(!policy.decide(&view(95, 0), MS(14_000)).collect, "not where it takes long and frees little");
 }
 
+/// An idle process.
+fn quiet(percent: u64) -> View {
+    View { cpus: 0.01, ..view(percent, 0) }
+}
+
+#[test]
+fn what_a_burst_left_is_collected_when_it_is_quiet() {
+    let mut policy = policy(Manners::Counting);
+    assert!(!policy.decide(&view(20, 0), MS(0)).collect);
+    assert!(!policy.decide(&view(60, 0), MS(1000)).collect, "not while it works");
+    assert!(!policy.decide(&quiet(60), MS(2000)).collect);
+    assert!(!policy.decide(&quiet(60), MS(3999)).collect);
+    assert!(policy.decide(&quiet(60), MS(4000)).collect);
+    assert!(!policy.decide(&quiet(60), MS(5000)).collect, "it has not answered");
+    policy.collected(MS(5000), Collected { freed: 70 * MIB, took: MS(100) });
+    for second in 5..100 {
+        assert!(!policy.decide(&quiet(25), MS(second * 1000)).collect, "once, at {second} s");
+    }
+    assert!(!policy.decide(&view(40, 0), MS(100_000)).collect);
+    assert!(!policy.decide(&quiet(34), MS(101_000)).collect);
+    assert!(!policy.decide(&quiet(34), MS(104_000)).collect, "the next burst left too little");
+    assert!(policy.decide(&quiet(36), MS(105_000)).collect);
+}
+
+#[test]
+fn work_in_between_is_not_quiet() {
+    let mut policy = policy(Manners::Counting);
+    policy.decide(&quiet(20), MS(0));
+    for second in 1..60 {
+        let view = if second % 2 == 0 { quiet(60) } else { view(60, 0) };
+        assert!(!policy.decide(&view, MS(second * 1000)).collect);
+    }
+}
+
+#[test]
+fn nothing_is_collected_in_quiet_without_leave_or_without_a_limit() {
+    for (collect, budget) in [(false, quiet(0).budget), (true, None)] {
+        let mut policy = Policy::new(Marks { collect, ..MARKS }, Manners::Counting, Duration::ZERO);
+        policy.decide(&View { budget, ..quiet(0) }, MS(0));
+        for second in 1..60 {
+            let usage = budget.map(|budget| Budget { usage: LIMIT / 2, ..budget });
+            assert!(!policy.decide(&View { budget: usage, ..quiet(0) }, MS(second * 1000)).collect);
+        }
+    }
+}
+
 #[test]
 fn a_large_heap_that_is_live_is_collected_less_and_less() {
     let mut policy = policy(Manners::Counting);
