@@ -13,7 +13,7 @@ scenario(module, {
     glibc: 'too-many-arenas',
     // Its eight arenas are what two CPUs should have: what they keep was freed just now.
     'jemalloc 5.3.0': 'retention',
-    // Background threads give it back: 8 s after the load, where dirty_decay_ms is 5000.
+    // Background threads give it back: some seconds after the load, whatever dirty_decay_ms is.
     'jemalloc 5.3.1': 'healthy',
   },
   variants: {

@@ -20,7 +20,7 @@ const rotated = (list, by) => [...list.slice(by % list.length), ...list.slice(0,
 const keyOf = ({ section, workload, name, limitMb, round }) =>
   JSON.stringify([section, workload.name, name, limitMb, round]);
 
-const rounds = (settings) => Array.from({ length: settings.rounds }, (_, round) => round);
+const upTo = (rounds) => Array.from({ length: rounds }, (_, round) => round);
 
 function tableRuns(workloads, settings) {
   const named = contenders(...settings.contenders).map((contender) => ({
@@ -29,7 +29,7 @@ function tableRuns(workloads, settings) {
   }));
   const [shipped] = contenders(UNGOVERNED);
   const floor = { contender: shipped, name: FLOOR, variables: [FLOOR_VARIABLE] };
-  return rounds(settings).flatMap((round) =>
+  return upTo(settings.rounds).flatMap((round) =>
     workloads.flatMap((workload) =>
       rotated([...named, ...(round === 0 ? [floor] : [])], round).map((one) => ({
         ...one,
@@ -50,7 +50,7 @@ function survivalRuns(workloads, settings) {
   const chosen = workloads.filter(({ name }) => survival.workloads.includes(name));
   return chosen.flatMap((workload) =>
     workload.limitsMb.flatMap((limitMb) =>
-      rounds(settings).flatMap((round) =>
+      upTo(survival.rounds).flatMap((round) =>
         rotated(contenders(...settings.contenders), round).map((contender) => ({
           section: 'survival',
           contender,

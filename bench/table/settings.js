@@ -12,8 +12,9 @@ const SETTINGS = {
     /** How much longer than a second a second of rest is. */
     restFactor: 1,
     survival: {
-      workloads: ['gateway', 'images', 'render', 'pool'],
-      bursts: { shares: [0.6, 1, 1], seconds: 2.5, idleSeconds: 0.7 },
+      workloads: ['pool', 'gateway', 'images', 'render'],
+      rounds: 2,
+      bursts: { shares: [0.8, 1], seconds: 2.5, idleSeconds: 0.7 },
     },
   },
   quick: {
@@ -23,7 +24,8 @@ const SETTINGS = {
     restFactor: 1,
     survival: {
       workloads: ['pool'],
-      bursts: { shares: [0.6, 1, 1], seconds: 2.5, idleSeconds: 0.7 },
+      rounds: 1,
+      bursts: { shares: [0.8, 1], seconds: 2.5, idleSeconds: 0.7 },
     },
   },
   smoke: {
@@ -31,7 +33,11 @@ const SETTINGS = {
     rounds: 1,
     bursts: { shares: [0.3], seconds: 1, idleSeconds: 0.2 },
     restFactor: 0.02,
-    survival: { workloads: ['pool'], bursts: { shares: [1], seconds: 1, idleSeconds: 0 } },
+    survival: {
+      workloads: ['pool'],
+      rounds: 1,
+      bursts: { shares: [1], seconds: 1, idleSeconds: 0 },
+    },
   },
 };
 

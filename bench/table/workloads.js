@@ -34,7 +34,7 @@ const WORKLOADS = [
     name: 'render',
     title: 'Render',
     about: 'renders large pages with React out of a store in V8’s heap, and caches them',
-    perSecond: 50,
+    perSecond: 40,
     flags: ['--max-old-space-size=400'],
     limitsMb: [376],
   },

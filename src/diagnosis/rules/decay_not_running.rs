@@ -68,7 +68,7 @@ mod tests {
         let process = Process::on("jemalloc").inspects("decay", never);
         found_from(&process, "dirty", Code::DecayNotRunning, 32.0, 0.2);
         let action = process.part("dirty", 100.0).diagnose().summary;
-        assert!(action.contains("MALLOC_CONF=background_thread:true,dirty_decay_ms:5000"), "{action}");
+        assert!(action.contains("MALLOC_CONF=background_thread:true,dirty_decay_ms:1000"), "{action}");
     }
 
     #[test]

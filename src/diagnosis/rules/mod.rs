@@ -131,7 +131,7 @@ fn try_first(view: &View, figure: fn(&Sample) -> f64, now: f64, finding: Finding
 const RUN_ON_JEMALLOC: &str = "Run the service on jemalloc, which gives freed pages back by itself: `npx heapgap run -- node server.js`.";
 
 /// What makes jemalloc give freed pages back without being asked; docs/malloc-conf.md has why these.
-const DECAY_PAIRS: &str = "MALLOC_CONF=background_thread:true,dirty_decay_ms:5000";
+const DECAY_PAIRS: &str = "MALLOC_CONF=background_thread:true,dirty_decay_ms:1000";
 
 const SNAPSHOT: &str =
     "`v8.writeHeapSnapshot()`, or `GET /debug/memory/heap-snapshot` of a `route({ heapSnapshot: true })`";

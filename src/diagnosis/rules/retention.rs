@@ -278,7 +278,7 @@ mod tests {
     fn each_allocator_gets_its_own_settings() {
         for (allocator, setting) in [
             ("glibc", "MALLOC_TRIM_THRESHOLD_"),
-            ("jemalloc", "MALLOC_CONF=background_thread:true,dirty_decay_ms:5000"),
+            ("jemalloc", "MALLOC_CONF=background_thread:true,dirty_decay_ms:1000"),
             ("tcmalloc", "TCMALLOC_RELEASE_RATE"),
         ] {
             let diagnosis = Process::on(allocator).part("dirty", 200.0).diagnose();

@@ -46,7 +46,7 @@ pub fn judge(view: &View) -> Option<Finding> {
         .bytes("free in the largest", Some(largest), Some(sum * SPREAD), "inspect().arenas");
     let finding = if view.is("jemalloc") {
         let fitting = PER_CPU * cpus.unwrap_or(2.0);
-        finding.act(format!("Start the service with fewer: `MALLOC_CONF=narenas:{fitting:.0},background_thread:true,dirty_decay_ms:5000`, or what fits the container: `npx heapgap run -- node server.js`."))
+        finding.act(format!("Start the service with fewer: `MALLOC_CONF=narenas:{fitting:.0},background_thread:true,dirty_decay_ms:1000`, or what fits the container: `npx heapgap run -- node server.js`."))
     } else {
         finding.act("Start the service with `MALLOC_ARENA_MAX=2`.").act(
             "Or run it on jemalloc, which shares better among threads: `npx heapgap run -- node server.js`.",
