@@ -8,7 +8,7 @@ const SETTINGS = {
     contenders: ['glibc', 'arena-max-2', 'article', 'mimalloc', 'tcmalloc', UNGOVERNED, GOVERNED],
     rounds: 3,
     /** Shares of a workload's rate: bursts of different sizes, with idle between. */
-    bursts: { shares: [0.6, 1, 0.4, 1, 0.8], seconds: 2.5, idleSeconds: 0.7 },
+    bursts: { shares: [0.6, 1, 0.4, 1], seconds: 2.5, idleSeconds: 0.7 },
     /** How much longer than a second a second of rest is. */
     restFactor: 1,
     survival: {

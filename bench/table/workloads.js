@@ -20,14 +20,14 @@ const WORKLOADS = [
     name: 'gateway',
     title: 'Gateway',
     about: 'asks four services for each request, puts together what they answer and compresses it',
-    perSecond: 70,
+    perSecond: 45,
     limitsMb: [184],
   },
   {
     name: 'images',
     title: 'Images',
     about: 'resizes photographs to three widths with sharp',
-    perSecond: 22,
+    perSecond: 15,
     limitsMb: [128, 112],
   },
   {

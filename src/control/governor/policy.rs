@@ -144,6 +144,10 @@ const WORTH: f64 = 0.01;
 /// room that is left at this pace.
 const GROWTH_PER_SECOND: f64 = (4u64 << 30) as f64;
 
+/// The same of freed pages. These kill nobody while there is room, and a busy service always has some: at the pace above
+/// looks would be too many.
+const FREEING_PER_SECOND: f64 = (1u64 << 30) as f64;
+
 /// For how long a burst is remembered: as much room as it took is kept for the next.
 const REMEMBERED: Duration = Duration::from_secs(30);
 
@@ -475,8 +479,9 @@ impl Policy {
             Some(dirty) if self.level == Level::Calm => self.room_for_dirty(view).saturating_sub(dirty),
             _ => u64::MAX,
         };
-        let pace = |room: u64| Duration::from_secs_f64(room as f64 / GROWTH_PER_SECOND);
-        let least = pace(room.min(room_for_dirty)).clamp(self.marks.least_rest, self.marks.most_rest);
+        let at_pace = |room: u64, pace: f64| Duration::from_secs_f64(room as f64 / pace);
+        let until = at_pace(room, GROWTH_PER_SECOND).min(at_pace(room_for_dirty, FREEING_PER_SECOND));
+        let least = until.clamp(self.marks.least_rest, self.marks.most_rest);
         let seen = (budget.usage, view.dirty.unwrap_or(0));
         let moved = self
             .last
