@@ -34,6 +34,9 @@ function fits({ over, unit }, at, say) {
 
 const confOf = ({ over }, at) => (over === 'arenas' ? `narenas:${at}` : '');
 
+/** Room for what is watched without a collection, which takes the longer the larger the whole heap. */
+const YOUNG = ['--min-semi-space-size=256', '--max-semi-space-size=256'];
+
 /** V8 needs room to move what survives. */
 const flagsOf = ({ over }, at) =>
   over === 'heap' ? [`--max-old-space-size=${Math.ceil(at * 1.25 * MB_PER_GB + 512)}`] : [];
@@ -50,7 +53,10 @@ async function measureGrowth({ quick, say }) {
         say(`cost at ${at} ${unit} …`);
         const args = [addon, over, at, quick ? QUICK_ROUNDS : ROUNDS, restMs];
         const words = underHeapgap(confOf(growth, at));
-        return runChild('cost-growth.js', args, { words, flags: flagsOf(growth, at) });
+        return runChild('cost-growth.js', args, {
+          words,
+          flags: [...YOUNG, ...flagsOf(growth, at)],
+        });
       },
     );
     return { over, unit, points };
