@@ -35,10 +35,17 @@ function fillHeap() {
   globalThis.gc();
 }
 
+/** Adds what is missing. */
+function fillUp(add, count) {
+  const before = count();
+  if (before > at) throw new Error(`there are ${before} ${over} already, more than ${at}`);
+  add(at - before);
+}
+
 const GROWTH = {
   arenas: { grow: () => grower.useArenas(at), count: arenas },
-  threads: { grow: () => grower.holdThreads(at - threads()), count: threads },
-  mappings: { grow: () => grower.splitMappings(at - mappings()), count: mappings },
+  threads: { grow: () => fillUp(grower.holdThreads, threads), count: threads },
+  mappings: { grow: () => fillUp(grower.splitMappings, mappings), count: mappings },
   heap: { grow: fillHeap, count: heap },
 };
 
