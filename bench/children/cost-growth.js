@@ -18,6 +18,8 @@ const GIB = 2 ** 30;
 const ARRAY = 512;
 /** More mappings may come and go with V8's heap and threads. */
 const TOLERANCE = 0.05;
+/** V8 goes on collecting after the heap has grown. */
+const SETTLE_MS = 1000;
 
 const threads = () => heapgap.snapshot().process.threads;
 const mappings = () => readFileSync('/proc/self/maps', 'latin1').split('\n').length - 1;
@@ -33,10 +35,17 @@ function fillHeap() {
   globalThis.gc();
 }
 
+/** Adds what is missing. */
+function fillUp(add, count) {
+  const before = count();
+  if (before > at) throw new Error(`there are ${before} ${over} already, more than ${at}`);
+  add(at - before);
+}
+
 const GROWTH = {
   arenas: { grow: () => grower.useArenas(at), count: arenas },
-  threads: { grow: () => grower.holdThreads(at - threads()), count: threads },
-  mappings: { grow: () => grower.splitMappings(at - mappings()), count: mappings },
+  threads: { grow: () => fillUp(grower.holdThreads, threads), count: threads },
+  mappings: { grow: () => fillUp(grower.splitMappings, mappings), count: mappings },
   heap: { grow: fillHeap, count: heap },
 };
 
@@ -83,6 +92,7 @@ async function main() {
   // Bound to the live allocator by its first call.
   grower.allocator();
   grow();
+  await rest(SETTLE_MS);
   const point = {
     at,
     ...spreads(await inRounds(synchronous, restMs)),

@@ -34,9 +34,14 @@ function fits({ over, unit }, at, say) {
 
 const confOf = ({ over }, at) => (over === 'arenas' ? `narenas:${at}` : '');
 
-/** V8 needs room to move what survives. */
-const flagsOf = ({ over }, at) =>
-  over === 'heap' ? [`--max-old-space-size=${Math.ceil(at * 1.25 * MB_PER_GB + 512)}`] : [];
+/**
+ * V8 needs room to move what survives, and a young generation that what watches the event loop does not fill: a
+ * collection of it would hold the loop, the longer the larger the whole heap.
+ */
+const heapFlags = (gigabytes) => [
+  `--max-old-space-size=${Math.ceil(gigabytes * 1.25 * MB_PER_GB + 512)}`,
+  ...['--min-semi-space-size=256', '--max-semi-space-size=256'],
+];
 
 async function measureGrowth({ quick, say }) {
   say('building what processes grow by …');
@@ -50,7 +55,8 @@ async function measureGrowth({ quick, say }) {
         say(`cost at ${at} ${unit} …`);
         const args = [addon, over, at, quick ? QUICK_ROUNDS : ROUNDS, restMs];
         const words = underHeapgap(confOf(growth, at));
-        return runChild('cost-growth.js', args, { words, flags: flagsOf(growth, at) });
+        const flags = over === 'heap' ? heapFlags(at) : [];
+        return runChild('cost-growth.js', args, { words, flags });
       },
     );
     return { over, unit, points };
