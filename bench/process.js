@@ -18,6 +18,8 @@ const START_MS = 20_000;
 /** What is under way, for `cleanUp`. */
 const processes = new Set();
 const groups = new Set();
+/** What begins after `cleanUp` would be left behind. */
+let isOver = false;
 
 /** The environment without what another allocator, or another limit of V8's, would come from. */
 function environment() {
@@ -27,6 +29,7 @@ function environment() {
 
 /** Remembers the process until it has ended. */
 function track(child) {
+  if (isOver) child.kill('SIGKILL');
   processes.add(child);
   const forget = () => processes.delete(child);
   child.once('close', forget).once('error', forget);
@@ -104,6 +107,7 @@ function outcome({ code, signal }, { oomKills }) {
 
 /** Ends what is under way. */
 async function cleanUp() {
+  isOver = true;
   const ended = [...processes].map(async (child) => {
     child.kill('SIGKILL');
     await once(child, 'close');
