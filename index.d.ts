@@ -498,8 +498,9 @@ export interface GovernOptions {
    * Asks V8 for a collection under pressure that a purge does not end: Buffers that nothing refers to are
    * freed by V8's garbage collector only, which does not know the limit. Collections hold the event loop for
    * as long as they take, a tenth of the time at the most, and less the less they free. Without pressure it asks
-   * once when the process has been quiet for two seconds, and live memory has grown by a tenth of the limit since the
-   * last collection: V8 itself may wait half a minute. Default false;
+   * for a full one when the process has used at most 5 % of a CPU for five seconds, and memory in use is a tenth of
+   * the limit above the least since the last collection that was asked for, or since the governor's start; again after
+   * each such growth, not where others fill the group. Default false;
    * `heapgap run --govern` and `HEAPGAP_GOVERN=1` turn it on. In the thread that called `govern()`.
    */
   gc?: boolean | undefined;

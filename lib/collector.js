@@ -11,16 +11,16 @@ function held() {
   return heapUsed + arrayBuffers;
 }
 
-/** Makes the function that collects, and answers how many bytes that freed and how long it took. */
+/** Makes the function that collects, all with `full`, and answers how many bytes that freed and how long it took. */
 function createCollector() {
   // Its context takes memory: made when first needed.
   let gc;
-  return () => {
+  return ({ full }) => {
     gc ??= exposedGc();
     const started = performance.now();
     const before = held();
-    gc({ type: 'minor' });
-    if (before - held() < ENOUGH) {
+    if (!full) gc({ type: 'minor' });
+    if (full || before - held() < ENOUGH) {
       gc();
       // V8 frees the memory of dead Buffers on another thread, and waits for that before a minor collection.
       gc({ type: 'minor' });

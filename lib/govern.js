@@ -92,20 +92,20 @@ class Governor extends EventEmitter {
   #hear(written) {
     const { event, ...figures } = JSON.parse(written);
     if (this.#stopped) return;
-    if (event === 'collect') this.#collectNow();
+    if (event === 'collect') this.#collectNow(figures);
     else this.emit(event, figures);
   }
 
-  #collectNow() {
-    const { freed, durationMs } = this.#tryToCollect();
+  #collectNow(which) {
+    const { freed, durationMs } = this.#tryToCollect(which);
     addon.governorCollected(freed, durationMs);
   }
 
-  #tryToCollect() {
+  #tryToCollect(which) {
     try {
       // Loaded when first needed: it takes more memory than all the rest of the governor.
       this.#collect ??= require('./collector.js').createCollector();
-      return this.#collect();
+      return this.#collect(which);
     } catch {
       // No descriptor is left to load it with. The next time, perhaps.
       return { freed: 0, durationMs: 0 };

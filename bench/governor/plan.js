@@ -2,6 +2,7 @@
 // Which runs there are, in their order, and what became of them.
 
 const { GOVERNED, UNGOVERNED } = require('../contenders.js');
+const { shuffled } = require('../order.js');
 const { measureCalm } = require('./calm.js');
 const { measure } = require('./run.js');
 
@@ -40,9 +41,6 @@ function roundsAt(store, name, limit, rounds) {
   return isAmple ? Math.min(AMPLE_ROUNDS, rounds) : rounds;
 }
 
-/** In another order each time, so that none always comes after the same. */
-const rotated = (list, by) => [...list.slice(by % list.length), ...list.slice(0, by % list.length)];
-
 /** What runs without a limit between the others: the governed service where there is one. */
 const referenceAmong = (contenders) =>
   [GOVERNED, UNGOVERNED, contenders[0].name]
@@ -58,7 +56,7 @@ function plannedAt(store, limit, { contenders, limits, rounds }) {
     if (round % REFERENCE_EVERY === 0) {
       planned.push({ contender: reference, limit: null, referenceOf: limit, round });
     }
-    for (const contender of rotated(alive, round + limits.indexOf(limit))) {
+    for (const contender of shuffled(alive, round + limits.indexOf(limit))) {
       if (round < roundsAt(store, contender.name, limit, rounds))
         planned.push({ contender, limit, round });
     }
@@ -69,7 +67,7 @@ function plannedAt(store, limit, { contenders, limits, rounds }) {
 /** The runs without a limit. */
 function plannedFree({ contenders, freeRounds }) {
   return Array.from({ length: freeRounds }, (_, round) =>
-    rotated(contenders, round).map((contender) => ({ contender, limit: null, round })),
+    shuffled(contenders, round).map((contender) => ({ contender, limit: null, round })),
   ).flat();
 }
 

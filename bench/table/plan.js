@@ -2,6 +2,7 @@
 // Which runs there are, in their order, and what they come to as bench/page/results.d.ts has it.
 
 const { UNGOVERNED, contenders } = require('../contenders.js');
+const { shuffled } = require('../order.js');
 const { MIB } = require('../process.js');
 const { median, spread } = require('../statistics.js');
 const { run } = require('./run.js');
@@ -13,9 +14,6 @@ const FLOOR = 'floor';
 const FLOOR_VARIABLE = 'HEAPGAP_BENCH_FLOOR=1';
 /** A run, before the first one has told. */
 const FIRST_GUESS_MS = 15_000;
-
-/** In another order each time, so that none always comes after the same. */
-const rotated = (list, by) => [...list.slice(by % list.length), ...list.slice(0, by % list.length)];
 
 const keyOf = ({ section, workload, name, limitMb, round }) =>
   JSON.stringify([section, workload.name, name, limitMb, round]);
@@ -31,7 +29,7 @@ function tableRuns(workloads, settings) {
   const floor = { contender: shipped, name: FLOOR, variables: [FLOOR_VARIABLE] };
   return upTo(settings.rounds).flatMap((round) =>
     workloads.flatMap((workload) =>
-      rotated([...named, ...(round === 0 ? [floor] : [])], round).map((one) => ({
+      shuffled([...named, ...(round === 0 ? [floor] : [])], round).map((one) => ({
         ...one,
         section: 'table',
         workload,
@@ -51,7 +49,7 @@ function survivalRuns(workloads, settings) {
   return chosen.flatMap((workload) =>
     workload.limitsMb.flatMap((limitMb) =>
       upTo(survival.rounds).flatMap((round) =>
-        rotated(contenders(...settings.contenders), round).map((contender) => ({
+        shuffled(contenders(...settings.contenders), round).map((contender) => ({
           section: 'survival',
           contender,
           name: contender.name,
@@ -177,7 +175,7 @@ function survivalsOf(store, workloads, settings) {
   const chosen = workloads.filter(({ name }) => settings.survival.workloads.includes(name));
   const summarize = (results) => ({
     runs: results.length,
-    kills: results.filter(({ outcome }) => outcome === 'killed').length,
+    kills: results.filter(wasKilled).length,
     failures: results
       .filter(({ outcome }) => !['survived', 'killed'].includes(outcome))
       .map(({ outcome, said }) => `${outcome} ${said}`.trim()),

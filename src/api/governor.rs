@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::background::spawn;
 use super::read::duration;
-use crate::control::governor::{self, Collected, Event, EventKind, Marks, Options};
+use crate::control::governor::{self, Collected, Collection, Event, EventKind, Marks, Options};
 use crate::error::{Code, Error};
 use crate::sources::Figure;
 
@@ -149,7 +149,7 @@ fn written(event: &Event) -> Value {
         EventKind::LimitChange { previous } => {
             json!({ "event": "limitChange", "previous": number(previous) })
         }
-        EventKind::Collect => json!({ "event": "collect" }),
+        EventKind::Collect(which) => json!({ "event": "collect", "full": which == Collection::Full }),
     };
     if let (Some(fields), Value::Object(more)) = (written.as_object_mut(), more) {
         fields.extend(more);

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::error::Error;
 use crate::sources::{Absent, Figure};
 use policy::{Cause, Plan, Policy};
-pub use policy::{Collected, Level, Marks, Reason};
+pub use policy::{Collected, Collection, Level, Marks, Reason};
 pub use senses::LimitSource;
 use senses::{Reading, Senses};
 
@@ -96,7 +96,7 @@ pub enum EventKind {
     /// Another limit governs.
     LimitChange { previous: Figure },
     /// V8 should collect garbage.
-    Collect,
+    Collect(Collection),
 }
 
 /// What a purge did.
@@ -350,9 +350,9 @@ impl<'a> Governor<'a> {
             self.purge(&reading, reason);
         }
         self.set_decay(plan.tighten);
-        if plan.collect {
+        if let Some(which) = plan.collect {
             update(|state| state.collections += 1);
-            self.tell(&reading, EventKind::Collect);
+            self.tell(&reading, EventKind::Collect(which));
         }
         self.looked = Some(Looked { at: Instant::now(), reading, glance: self.senses.glance(&reading) });
         plan.rest

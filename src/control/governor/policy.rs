@@ -91,12 +91,21 @@ pub struct Plan {
     pub tighten: bool,
     /// Whether to purge, and why.
     pub purge: Option<Reason>,
-    /// Whether to ask V8 for a collection.
-    pub collect: bool,
+    /// Whether to ask V8 for a collection, and for which.
+    pub collect: Option<Collection>,
     /// Why there is pressure.
     pub cause: Cause,
     /// When to look again.
     pub rest: Duration,
+}
+
+/// Which garbage V8 is to collect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Collection {
+    /// The young, which takes little time, and the old where that frees little.
+    Enough,
+    /// All of it.
+    Full,
 }
 
 /// Why there is pressure.
@@ -187,7 +196,7 @@ const GARBAGE: f64 = 0.05;
 
 /// A process is quiet that has used no more than this for so long: it waits for the next burst.
 const QUIET_CPUS: f64 = 0.05;
-const QUIET_FOR: Duration = Duration::from_secs(2);
+const QUIET_FOR: Duration = Duration::from_secs(5);
 
 /// So much of the limit may be what a burst has left for V8 to collect. V8 itself may take half a minute to.
 const LEFT_BEHIND: f64 = 0.1;
@@ -333,6 +342,8 @@ impl Policy {
         self.fruitless = 0;
         self.not_before = Duration::ZERO;
         self.collect_pause = COLLECT_EVERY;
+        // What was in vain while it was calm may help now.
+        self.collect_after = self.collect_not_before;
     }
 
     fn is_over(&mut self, view: &View, now: Duration) -> bool {
@@ -410,28 +421,29 @@ impl Policy {
     }
 
     /// Where a purge alone does not help, and garbage can have come together since the last collection; or where a
-    /// burst has left some, and nobody waits.
-    fn wants_collection(&mut self, view: &View, now: Duration) -> bool {
+    /// burst has left some, and few wait. What others of the group have grown by is not this process's garbage.
+    fn wants_collection(&mut self, view: &View, now: Duration) -> Option<Collection> {
         let live = view.live();
         self.least_live = self.least_live.min(live);
         let grown = live - self.least_live;
         let is_quiet = self.is_quiet(view, now);
         if !self.marks.collect || view.budget.is_none() {
-            return false;
+            return None;
         }
-        let wanted = if is_quiet && self.level == Level::Calm {
-            grown >= view.part(LEFT_BEHIND).max(LITTLE) && now >= self.collect_not_before
+        let (which, wanted) = if self.level == Level::Calm {
+            let left = grown >= view.part(LEFT_BEHIND).max(LITTLE);
+            (Collection::Full, is_quiet && !view.crowded && left && now >= self.collect_not_before)
         } else {
             let grew = grown >= view.part(GARBAGE).max(LITTLE);
             let due = if grew { self.collect_not_before } else { self.collect_after };
-            self.level != Level::Calm && live >= view.part(self.marks.calm) && now >= due
+            (Collection::Enough, live >= view.part(self.marks.calm) && now >= due)
         };
         if wanted {
             // The answer may come late: until then none is asked for.
             self.collect_after = now + COLLECT_MOST;
             self.collect_not_before = self.collect_after;
         }
-        wanted
+        wanted.then_some(which)
     }
 
     fn is_quiet(&mut self, view: &View, now: Duration) -> bool {

@@ -188,33 +188,36 @@ fn glibc_s_periodic_trim_waits_for_an_idle_moment_as_long_again() {
 #[test]
 fn v8_is_asked_where_a_purge_cannot_help() {
     let mut policy = policy(Manners::Counting);
-    assert!(!policy.decide(&view(80, 22), MS(0)).collect, "69 % are left after the purge");
-    assert!(policy.decide(&view(85, 5), MS(10)).collect);
-    assert!(!policy.decide(&view(85, 5), MS(500)).collect, "it has not answered");
+    assert!(policy.decide(&view(80, 22), MS(0)).collect.is_none(), "69 % are left after the purge");
+    assert_eq!(policy.decide(&view(85, 5), MS(10)).collect, Some(Collection::Enough));
+    assert!(policy.decide(&view(85, 5), MS(500)).collect.is_none(), "it has not answered");
     policy.collected(MS(500), Collected { freed: 10 * MIB, took: MS(5) });
-    assert!(!policy.decide(&view(85, 5), MS(549)).collect, "a tenth of the time");
-    assert!(policy.decide(&view(85, 5), MS(550)).collect);
+    assert!(policy.decide(&view(85, 5), MS(549)).collect.is_none(), "a tenth of the time");
+    assert!(policy.decide(&view(85, 5), MS(550)).collect.is_some());
     policy.collected(MS(560), Collected { freed: 0, took: MS(5) });
-    assert!(!policy.decide(&view(85, 5), MS(659)).collect, "less often where little is freed");
-    assert!(policy.decide(&view(85, 5), MS(660)).collect);
+    assert!(policy.decide(&view(85, 5), MS(659)).collect.is_none(), "less often where little is freed");
+    assert!(policy.decide(&view(85, 5), MS(660)).collect.is_some());
 }
 
 #[test]
 fn v8_is_asked_again_where_live_memory_has_grown_since() {
     let mut policy = policy(Manners::Counting);
-    assert!(policy.decide(&view(85, 0), MS(0)).collect);
+    assert!(policy.decide(&view(85, 0), MS(0)).collect.is_some());
     let fruitless = Collected { freed: 0, took: MS(5) };
     for at in [10, 1000, 2000, 3000] {
         policy.decide(&view(85, 0), MS(at));
         policy.collected(MS(at), fruitless);
     }
-    assert!(!policy.decide(&view(85, 0), MS(3100)).collect);
-    assert!(!policy.decide(&view(89, 0), MS(3200)).collect, "a little");
-    assert!(policy.decide(&view(91, 0), MS(3300)).collect);
+    assert!(policy.decide(&view(85, 0), MS(3100)).collect.is_none());
+    assert!(policy.decide(&view(89, 0), MS(3200)).collect.is_none(), "a little");
+    assert!(policy.decide(&view(91, 0), MS(3300)).collect.is_some());
     let long = Collected { freed: MIB, took: MS(1000) };
     policy.collected(MS(4300), long);
     policy.decide(&view(85, 0), MS(4400));
-    assert!(!policy.decide(&view(95, 0), MS(14_000)).collect, "not where it takes long and frees little");
+    assert!(
+        policy.decide(&view(95, 0), MS(14_000)).collect.is_none(),
+        "not where it takes long and frees little"
+    );
 }
 
 /// An idle process.
@@ -225,20 +228,40 @@ fn quiet(percent: u64) -> View {
 #[test]
 fn what_a_burst_left_is_collected_when_it_is_quiet() {
     let mut policy = policy(Manners::Counting);
-    assert!(!policy.decide(&view(20, 0), MS(0)).collect);
-    assert!(!policy.decide(&view(60, 0), MS(1000)).collect, "not while it works");
-    assert!(!policy.decide(&quiet(60), MS(2000)).collect);
-    assert!(!policy.decide(&quiet(60), MS(3999)).collect);
-    assert!(policy.decide(&quiet(60), MS(4000)).collect);
-    assert!(!policy.decide(&quiet(60), MS(5000)).collect, "it has not answered");
-    policy.collected(MS(5000), Collected { freed: 70 * MIB, took: MS(100) });
-    for second in 5..100 {
-        assert!(!policy.decide(&quiet(25), MS(second * 1000)).collect, "once, at {second} s");
+    assert!(policy.decide(&view(20, 0), MS(0)).collect.is_none());
+    assert!(policy.decide(&view(60, 0), MS(1000)).collect.is_none(), "not while it works");
+    assert!(policy.decide(&quiet(60), MS(2000)).collect.is_none());
+    assert!(policy.decide(&quiet(60), MS(6999)).collect.is_none());
+    assert_eq!(policy.decide(&quiet(60), MS(7000)).collect, Some(Collection::Full));
+    assert!(policy.decide(&quiet(60), MS(8000)).collect.is_none(), "it has not answered");
+    policy.collected(MS(8000), Collected { freed: 70 * MIB, took: MS(100) });
+    for second in 8..100 {
+        assert!(policy.decide(&quiet(25), MS(second * 1000)).collect.is_none(), "once, at {second} s");
     }
-    assert!(!policy.decide(&view(40, 0), MS(100_000)).collect);
-    assert!(!policy.decide(&quiet(34), MS(101_000)).collect);
-    assert!(!policy.decide(&quiet(34), MS(104_000)).collect, "the next burst left too little");
-    assert!(policy.decide(&quiet(36), MS(105_000)).collect);
+    assert!(policy.decide(&view(40, 0), MS(100_000)).collect.is_none());
+    assert!(policy.decide(&quiet(34), MS(101_000)).collect.is_none());
+    assert!(policy.decide(&quiet(34), MS(106_000)).collect.is_none(), "the next burst left too little");
+    assert!(policy.decide(&quiet(36), MS(107_000)).collect.is_some());
+}
+
+#[test]
+fn what_others_of_the_group_grow_by_is_not_collected() {
+    let mut policy = policy(Manners::Counting);
+    policy.decide(&quiet(20), MS(0));
+    for second in 1..60 {
+        let crowded = View { crowded: true, ..quiet(60) };
+        assert!(policy.decide(&crowded, MS(second * 1000)).collect.is_none());
+    }
+}
+
+#[test]
+fn a_collection_in_vain_while_it_was_calm_delays_none_under_pressure() {
+    let mut policy = policy(Manners::Counting);
+    policy.decide(&view(20, 0), MS(0));
+    policy.decide(&quiet(78), MS(1000));
+    assert!(policy.decide(&quiet(78), MS(6000)).collect.is_some());
+    policy.collected(MS(6010), Collected { freed: 0, took: MS(5) });
+    assert!(policy.decide(&view(82, 0), MS(6200)).collect.is_some());
 }
 
 #[test]
@@ -247,7 +270,7 @@ fn work_in_between_is_not_quiet() {
     policy.decide(&quiet(20), MS(0));
     for second in 1..60 {
         let view = if second % 2 == 0 { quiet(60) } else { view(60, 0) };
-        assert!(!policy.decide(&view, MS(second * 1000)).collect);
+        assert!(policy.decide(&view, MS(second * 1000)).collect.is_none());
     }
 }
 
@@ -258,7 +281,7 @@ fn nothing_is_collected_in_quiet_without_leave_or_without_a_limit() {
         policy.decide(&View { budget, ..quiet(0) }, MS(0));
         for second in 1..60 {
             let usage = budget.map(|budget| Budget { usage: LIMIT / 2, ..budget });
-            assert!(!policy.decide(&View { budget: usage, ..quiet(0) }, MS(second * 1000)).collect);
+            assert!(policy.decide(&View { budget: usage, ..quiet(0) }, MS(second * 1000)).collect.is_none());
         }
     }
 }
@@ -282,7 +305,7 @@ fn a_large_heap_that_is_live_is_collected_less_and_less() {
 fn v8_is_not_asked_unless_wanted() {
     let marks = Marks { collect: false, ..MARKS };
     let mut policy = Policy::new(marks, Manners::Counting, Duration::ZERO);
-    assert!(!policy.decide(&view(95, 0), MS(0)).collect);
+    assert!(policy.decide(&view(95, 0), MS(0)).collect.is_none());
 }
 
 #[test]
@@ -368,7 +391,7 @@ proptest! {
             prop_assert!(plan.rest >= MARKS.least_rest && plan.rest <= MARKS.most_rest);
             let dirty = view.dirty.unwrap_or(u64::MAX);
             prop_assert!(plan.purge.is_none() || dirty >= view.worth() || view.share() >= MARKS.limit);
-            if plan.collect {
+            if plan.collect.is_some() {
                 prop_assert!(collected_at.is_none_or(|at| now - at >= COLLECT_EVERY));
                 collected_at = Some(now);
                 policy.collected(now, Collected { freed, took: MS(ms) });
