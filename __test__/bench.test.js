@@ -51,8 +51,11 @@ test('a run of everything but the cost, small', (t) => {
       assert.equal(only.errors, 0, where);
       assert.ok(only.perSecond > 0 && only.p99Ms >= only.p50Ms && only.cpuSeconds > 0, where);
       const [, most] = only.series.reduce((a, b) => (b[1] > a[1] ? b : a));
-      // Sampled, and the kernel's.
-      assert.ok(only.peakMb >= most - 1, `${where}: ${only.peakMb} below ${most}`);
+      // Sampled, and the kernel's: either lags by up to 64 pages on each CPU (percpu_counter).
+      assert.ok(
+        only.peakMb >= most - 1 - os.availableParallelism() / 4,
+        `${where}: ${only.peakMb} below ${most}`,
+      );
       assert.ok(only.gapMb.peak > 0 && only.gapMb.peak < only.peakMb, where);
     }
   }
@@ -78,27 +81,42 @@ test('what is asked for and unknown is named', () => {
   }
 });
 
-test('latency counts from when a request was due, not from when it was sent', async (t) => {
-  const server = http.createServer((_request, response) => {
-    response.end();
+describe('the load', () => {
+  /** What 30 requests within 300 ms came to, of which `onRequest` hears. */
+  async function loaded(t, { onRequest = () => {}, flags = [] }) {
+    const server = http.createServer((_request, response) => {
+      onRequest();
+      response.end();
+    });
+    server.listen(0, '127.0.0.1');
+    t.after(() => server.close());
+    await once(server, 'listening');
+    const bursts = JSON.stringify([{ perSecond: 100, seconds: 0.3, idleSeconds: 0 }]);
+    const words = [...flags, LOAD, String(server.address().port), bursts];
+    const { stdout } = await promisify(execFile)(process.execPath, words);
+    const figures = JSON.parse(stdout);
+    assert.equal(figures.errors, 0);
+    assert.equal(figures.p999Ms, null, 'of 30 requests');
+    return figures;
+  }
+
+  test('does not wait for earlier answers', async (t) => {
+    let stalled = false;
+    const onRequest = () => {
+      if (!stalled) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 400);
+      stalled = true;
+    };
+    const { p50Ms } = await loaded(t, { onRequest });
+    // All 30 were due within 300 ms, and none was answered before 400.
+    assert.ok(p50Ms >= 100, `${p50Ms} ms`);
   });
-  let stalled = false;
-  server.on('request', () => {
-    if (stalled) return;
-    stalled = true;
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 400);
+
+  test('latency counts from when a request was due, not from when it was sent', async (t) => {
+    const stall = path.join(__dirname, 'children', 'stalled-load.js');
+    const { p50Ms } = await loaded(t, { flags: ['--require', stall] });
+    // The load was held up for 400 ms right after it began: nearly all were sent late.
+    assert.ok(p50Ms >= 100, `${p50Ms} ms`);
   });
-  server.listen(0, '127.0.0.1');
-  t.after(() => server.close());
-  await once(server, 'listening');
-  const bursts = JSON.stringify([{ perSecond: 100, seconds: 0.3, idleSeconds: 0 }]);
-  const words = [LOAD, String(server.address().port), bursts];
-  const { stdout } = await promisify(execFile)(process.execPath, words);
-  const { p50Ms, p999Ms, errors } = JSON.parse(stdout);
-  assert.equal(errors, 0);
-  // All 30 were due within 300 ms, and none was answered before 400.
-  assert.ok(p50Ms >= 100, `${p50Ms} ms`);
-  assert.equal(p999Ms, null, 'of 30 requests');
 });
 
 describe('one run', () => {
@@ -122,6 +140,15 @@ describe('one run', () => {
     const { outcome, peakMb } = await measured;
     assert.equal(outcome, 'killed');
     assert.ok(peakMb > 90 && peakMb <= 100, `${peakMb} MB`);
+  });
+
+  test('that the kernel kills under load keeps what was recorded', async (t) => {
+    if (makeCgroup(t, MIB * 512) === null) return;
+    const bursts = [{ perSecond: 45, seconds: 20, idleSeconds: 0 }];
+    const { measured } = await run({ ...settings('pool', 150), bursts });
+    const { outcome, series } = await measured;
+    assert.equal(outcome, 'killed');
+    assert.ok(series.length > 0 && series[0][1] > 50, JSON.stringify(series[0]));
   });
 
   test('that fails by itself says so', async (t) => {

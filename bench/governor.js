@@ -6,7 +6,6 @@
 
 const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
-const os = require('node:os');
 const path = require('node:path');
 const { parseArgs } = require('node:util');
 
@@ -16,6 +15,7 @@ const { plot } = require('./governor/plot.js');
 const { BURST, CONNECTIONS, dryStart } = require('./governor/run.js');
 const { judge, markdown, summarizeAll } = require('./governor/summary.js');
 const { progress, writeResults } = require('./documents.js');
+const { machine } = require('./machine.js');
 const { cleanUp } = require('./process.js');
 const { openStore } = require('./store.js');
 
@@ -82,9 +82,9 @@ async function contendersHere() {
 
 function describe({ bursts, rounds }) {
   const [warmUp, measured] = bursts;
+  const { cpu, cpus, kernel, node } = machine();
   return (
-    `${os.cpus()[0].model}, ${os.availableParallelism()} CPUs; ${os.type()} ${os.release()}; ` +
-    `Node.js ${process.version}; ${CONNECTIONS} connections, ${warmUp} bursts of ${BURST} requests to warm up and ${measured} that are measured; at most ${rounds} runs at ` +
+    `${cpu}, ${cpus} CPUs; ${kernel}; Node.js ${node}; ${CONNECTIONS} connections, ${warmUp} bursts of ${BURST} requests to warm up and ${measured} that are measured; at most ${rounds} runs at ` +
     'each limit. Median (least–most).'
   );
 }

@@ -5,13 +5,13 @@
 // With --check it says whether the documents are those that docs/benchmarks.json makes.
 
 const { execFileSync } = require('node:child_process');
-const os = require('node:os');
 const path = require('node:path');
 const { parseArgs } = require('node:util');
 
 const { contenders } = require('./contenders.js');
 const { measureCost } = require('./cost/index.js');
 const { progress } = require('./documents.js');
+const { machine } = require('./machine.js');
 const { PAGE, check, render, write } = require('./page/index.js');
 const { cleanUp, environment } = require('./process.js');
 const { makeInputs } = require('./services/inputs.js');
@@ -103,14 +103,9 @@ function allocatorOf({ name: contender, allocator, words }) {
 }
 
 function describeMachine(names) {
-  const [{ model }] = os.cpus();
   return {
-    cpu: model,
-    cpus: os.availableParallelism(),
-    memoryMb: Math.round(os.totalmem() / 2 ** 20),
-    kernel: `${os.type()} ${os.release()}`,
+    ...machine(),
     libc: `glibc ${process.report.getReport().header.glibcVersionRuntime}`,
-    node: process.version,
     allocators: Object.fromEntries(contenders(...names).map((one) => [one.name, allocatorOf(one)])),
   };
 }
@@ -154,11 +149,22 @@ async function measure(store, { mode, settings, sections }, workloads) {
 
 async function bench() {
   const plan = planOf();
-  const { settings, sections, mode } = plan;
-  const machine = describeMachine(settings.contenders);
-  const file = mode === 'full' ? STORE : null;
+  const { settings, sections } = plan;
+  const onWhat = describeMachine(settings.contenders);
+  const file = isWhole(plan) ? STORE : null;
+  if (options.resume && file === null)
+    throw new Error('--resume: only the whole is kept to go on with');
+  const measured = {
+    settings,
+    workloads: WORKLOADS,
+    contenders: contenders(...settings.contenders),
+  };
   const fresh = { minutes: 0, runs: {}, cost: null };
-  const store = openStore(file, settings, { resume: options.resume, fresh });
+  const store = openStore(
+    file,
+    { ...measured, machine: onWhat },
+    { resume: options.resume, fresh },
+  );
   const inputs = sections.includes('cost') && sections.length === 1 ? null : await makeInputs();
   try {
     const workloads = WORKLOADS.filter(({ name }) => plan.workloads.includes(name)).map((one) => ({
@@ -166,7 +172,7 @@ async function bench() {
       words: inputs?.words[one.name],
     }));
     await measure(store, plan, workloads);
-    const results = resultsOf(store, plan, workloads, machine);
+    const results = resultsOf(store, plan, workloads, onWhat);
     console.log(`\n${render(results)[PAGE]}`);
     const out = options.out ?? (isWhole(plan) ? ROOT : undefined);
     if (out !== undefined) write(results, out);

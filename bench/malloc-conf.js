@@ -14,6 +14,8 @@ const { setTimeout: sleep } = require('node:timers/promises');
 const { createCgroup, inCgroup } = require('../__test__/support/cgroup.js');
 const { fittedMallocConf, mergeMallocConf } = require('../lib/malloc-conf.js');
 const { line, progress, writeResults } = require('./documents.js');
+const { machine } = require('./machine.js');
+const { memoryOf } = require('./process.js');
 const { spread } = require('./statistics.js');
 
 const ROOT = path.join(__dirname, '..');
@@ -198,21 +200,15 @@ async function message({ child, said }) {
   return value;
 }
 
-function memoryOf({ child }) {
-  const status = fs.readFileSync(`/proc/${child.pid}/status`, 'utf8');
-  const of = (name) => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)[1]) * 1024;
-  return { rss: of('VmRSS'), peak: of('VmHWM') };
-}
-
 /** Puts the load on. Answers `rested`, which adds the figures to `run` when the service has rested. */
 async function measure(run) {
   const service = start(run);
   services.add(service);
   const loaded = await message(service);
-  const { peak } = memoryOf(service);
+  const { peakMb: peak } = memoryOf(service);
   const finish = async () => {
     await sleep(REST_MS);
-    const { rss: after } = memoryOf(service);
+    const { rssMb: after } = memoryOf(service);
     service.child.send('report');
     const { stats } = await message(service);
     await once(service.child, 'close');
@@ -255,7 +251,7 @@ async function measureAll(runs) {
 
 // The tables
 
-const BYTES = ['peak', 'after', 'dirty', 'metadata'];
+const BYTES = ['dirty', 'metadata'];
 
 /** Median, least and most of the rounds, in the unit that is shown; null where there is no figure. */
 function summary(run, figure) {
@@ -301,11 +297,11 @@ function markdown({ title, rows }) {
 }
 
 function describeMachine() {
-  const [{ model }] = os.cpus();
+  const { cpu, cpus, kernel, node } = machine();
   return {
-    cpu: `${model}, ${os.availableParallelism()} CPUs`,
-    kernel: `${os.type()} ${os.release()}`,
-    node: process.version,
+    cpu: `${cpu}, ${cpus} CPUs`,
+    kernel,
+    node,
     rounds: ROUNDS,
     memoryLimitMb: MEMORY / MIB,
     restSeconds: REST_MS / 1000,

@@ -77,6 +77,13 @@ function cpuMsOf({ child }) {
   return (Number(fields[11]) + Number(fields[12])) * MS_PER_TICK;
 }
 
+/** RSS now, and its peak since the program began: proc_pid_status(5). */
+function memoryOf({ child }) {
+  const status = fs.readFileSync(`/proc/${child.pid}/status`, 'utf8');
+  const of = (name) => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)[1]) / 1024;
+  return { rssMb: of('VmRSS'), peakMb: of('VmHWM') };
+}
+
 /** What the kernel counted of the group, by either version. */
 function counted({ folder, v1 }) {
   const read = (name) => fs.readFileSync(path.join(folder, name), 'utf8');
@@ -99,12 +106,6 @@ function newGroup(limits) {
   return tracked;
 }
 
-/** How a service ended in its group: by the kernel for want of memory, or otherwise. */
-function outcome({ code, signal }, { oomKills }) {
-  if (signal === 'SIGKILL' && oomKills > 0) return 'killed';
-  return code === null ? `ended by ${signal}` : `exited with ${code}`;
-}
-
 /** Ends what is under way. */
 async function cleanUp() {
   isOver = true;
@@ -124,8 +125,8 @@ module.exports = {
   end,
   environment,
   ending,
+  memoryOf,
   newGroup,
-  outcome,
   portOf,
   start,
   track,

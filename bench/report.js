@@ -2,9 +2,9 @@
 // How benchmarks tell what they measured: a table on standard output, and JSON in bench/results.
 
 const fs = require('node:fs');
-const os = require('node:os');
 const path = require('node:path');
 
+const { machine } = require('./machine.js');
 const { spread } = require('./statistics.js');
 
 const progress = (text) => process.stderr.write(`${text}\n`);
@@ -21,8 +21,10 @@ const atLeast = (limit) => ({ text: `≥ ${limit}`, met: (value) => value >= lim
 
 function print(rows) {
   const number = (value) => (value >= 100 ? value.toFixed(0) : value.toPrecision(3));
-  const machine = `${os.cpus()[0].model}, ${os.cpus().length} CPUs, Node.js ${process.version}, ${os.type()} ${os.release()}`;
-  console.log(`\n${machine}\nmedian [least – most] of the rounds\n`);
+  const { cpu, cpus, kernel, node } = machine();
+  console.log(
+    `\n${cpu}, ${cpus} CPUs, Node.js ${node}, ${kernel}\nmedian [least – most] of the rounds\n`,
+  );
   const width = Math.max(...rows.map(({ name }) => name.length));
   for (const { name, unit, low, median: mid, high, target, met } of rows) {
     const range = low === high ? '' : `[${number(low)} – ${number(high)}]`;

@@ -2,13 +2,19 @@
 // What several rounds come to.
 
 const sorted = (values) => [...values].sort((a, b) => a - b);
-const median = (values) => sorted(values)[Math.floor(values.length / 2)];
+
+/** Of an even number, the mean of the two in the middle. */
+function median(values) {
+  const all = sorted(values);
+  const [low, high] = [Math.floor((all.length - 1) / 2), Math.floor(all.length / 2)];
+  return (all[low] + all[high]) / 2;
+}
 
 /** Median, least and most; null where there is nothing. */
 function spread(values) {
   if (values.length === 0) return null;
-  const [min, max] = [sorted(values)[0], sorted(values).at(-1)];
-  return { median: median(values), min, max };
+  const all = sorted(values);
+  return { median: median(all), min: all[0], max: all.at(-1) };
 }
 
 module.exports = { median, spread };

@@ -16,7 +16,9 @@ function openStore(file, settings, { resume, fresh }) {
   content.save = () => {
     if (file === null) return;
     fs.mkdirSync(path.dirname(file), { recursive: true });
-    fs.writeFileSync(file, JSON.stringify(content));
+    // In one step: an interruption leaves what there was.
+    fs.writeFileSync(`${file}.new`, JSON.stringify(content));
+    fs.renameSync(`${file}.new`, file);
   };
   return content;
 }

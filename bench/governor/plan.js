@@ -3,6 +3,7 @@
 
 const { GOVERNED, UNGOVERNED } = require('../contenders.js');
 const { shuffled } = require('../order.js');
+const { allKilled } = require('../outcomes.js');
 const { measureCalm } = require('./calm.js');
 const { measure } = require('./run.js');
 
@@ -24,15 +25,10 @@ function referencesOf({ runs }, limit) {
   return Object.values(runs).filter((run) => run.referenceOf === limit);
 }
 
-const wasKilled = ({ outcome }) => outcome !== 'survived';
-
 /** Killed at a larger limit in every run: not run at smaller ones. */
 function isDead(store, name, limit, limits) {
   const larger = limits.filter((other) => other > limit);
-  return larger.some((other) => {
-    const runs = runsOf(store, name, other);
-    return runs.length > 0 && runs.every(wasKilled);
-  });
+  return larger.some((other) => allKilled(runsOf(store, name, other)));
 }
 
 function roundsAt(store, name, limit, rounds) {
@@ -126,5 +122,4 @@ module.exports = {
   runAll,
   runCalm,
   runsOf,
-  wasKilled,
 };

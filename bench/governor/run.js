@@ -6,6 +6,7 @@ const { once } = require('node:events');
 const os = require('node:os');
 const path = require('node:path');
 
+const { outcome } = require('../outcomes.js');
 const {
   MIB,
   counted,
@@ -13,7 +14,6 @@ const {
   end,
   ending,
   newGroup,
-  outcome,
   portOf,
   start,
   track,

@@ -3,8 +3,9 @@
 
 const { GOVERNED } = require('../contenders.js');
 const { cell, number, table } = require('../documents.js');
+const { wasKilled } = require('../outcomes.js');
 const { median, spread } = require('../statistics.js');
-const { isDead, referenceAmong, referencesOf, runsOf, wasKilled } = require('./plan.js');
+const { isDead, referenceAmong, referencesOf, runsOf } = require('./plan.js');
 
 const TARGETS = { throughput: 0.97, p99: 1.05, cpuShare: 0.001, anonKb: 300 };
 const FIGURES = ['peakMb', 'perSecond', 'p50Ms', 'p99Ms', 'cpuMs'];
@@ -193,8 +194,12 @@ function limitTable({ free, limits }, show) {
 const kills = (one) => (ran(one) ? `${one.kills} of ${one.runs}` : one.dead ? '†' : '—');
 
 /** Who was killed how often, by limit. */
-const killTable = (grid) =>
-  [limitTable(grid, kills), '† not run: every run at a larger limit was killed.'].join('\n\n');
+/** With what its † means, where it has one. */
+function killTable(grid) {
+  const shown = limitTable(grid, kills);
+  const legend = '† not run: every run at a larger limit was killed.';
+  return shown.includes('†') ? `${shown}\n\n${legend}` : shown;
+}
 
 function speed(one) {
   if (!ran(one) || one.throughput === null || one.throughput === undefined) return '—';

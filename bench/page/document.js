@@ -11,7 +11,15 @@ const image = (title, name) => `![${title}](benchmarks/${name}.svg)`;
 const present = (parts) => parts.filter((part) => part !== null && part !== '');
 const plural = (count, what) => `${count} ${what}${count === 1 ? '' : 's'}`;
 
-const noise = `Two figures differ beyond noise where their ranges (least to most) do not overlap and their medians differ by more than ${100 * NOISE} %.`;
+/** In how many of all orders two contenders' rounds do not mix, as a percentage. */
+function byChance(rounds) {
+  let share = 2;
+  for (let i = 1; i <= rounds; i++) share *= i / (rounds + i);
+  return (100 * share).toFixed(0);
+}
+
+const noise = ({ rounds }) =>
+  `Two figures differ beyond noise where their ranges (least to most) do not overlap and their medians differ by more than ${100 * NOISE} %. With ${plural(rounds, 'round')} each, chance alone parts the ranges of ${byChance(rounds)} in 100 comparisons.`;
 
 function machineOf({ machine }) {
   const { cpu, cpus, memoryMb, kernel, libc, node } = machine;
@@ -30,8 +38,8 @@ const intro = ({ command, date, minutes, limitMb }) => [
   `All of it is made from [benchmarks.json](benchmarks.json), which \`${command}\` wrote on ${date.slice(0, 10)} in ${number(minutes)} minutes. To repeat it:`,
   [
     '```sh',
-    'npm run bench             # everything, at most 60 minutes',
-    'npm run bench:quick       # a round of each, at most 6 minutes',
+    'npm run bench             # everything',
+    'npm run bench:quick       # one round of less load and fewer contenders, printed only',
     'npm run bench -- --check  # whether this page is what benchmarks.json makes',
     '```',
   ].join('\n'),
@@ -119,7 +127,7 @@ function targets(results, workloads) {
   const unsaid = open === 0 ? '' : ` ${open} could not be judged, as the table says.`;
   return [
     '## The targets',
-    `Of ${all}, ${met} are met and ${missed} are MISSED.${unsaid} “No worse” and “no lower” are meant beyond noise. ${noise}`,
+    `Of ${all}, ${met} are met and ${missed} are MISSED.${unsaid} “No worse” and “no lower” are meant beyond noise. ${noise(results)}`,
     ...workloads.flatMap((one) => [`### ${one.title}: targets`, tables.targetTable(one)]),
     '### Cost: target',
     tables.costTargetTable(results.cost),
@@ -136,23 +144,29 @@ function wins(workloads) {
   ];
 }
 
-const method = ({ limitMb }) => [
+const method = ({ limitMb, rounds }) => [
   '## How it is measured',
   list([
     `Each run is a new process in a new memory cgroup of ${limitMb} MB. The load comes from outside of the group, on the same CPUs.`,
     'The load is open: requests are due at a fixed rate, whether or not earlier ones were answered. Latency counts from ' +
       'when a request was due, so a service that stalls is charged for all who waited.',
-    'Peak RSS is the kernel’s own (`VmHWM`). RSS over time, `heapUsed` and the gap are sampled, `heapUsed` every 100 ms: a peak between two ' +
-      'samples is missed. The kernel’s is not.',
-    'The floor is what no allocator can go below: RSS when the service listens, and what was live beyond that, V8’s heap and ' +
-      'malloc’s blocks, at its highest under the load (peak) or a minute after it (rest). heapgap measures it from inside, in a run of its own. ' +
-      'It has no fragmentation and no freed page.',
-    'Each round runs every contender in turn, so that whatever else the machine does falls on all alike. While one rests after its load, the ' +
+    'Answers per second are counted from the beginning of each burst to its last answer. A service that keeps up answers as many as are ' +
+      'due: the row tells who does not keep up, not who could do more.',
+    'Peak RSS is the kernel’s own (`VmHWM`), since the service started. RSS over time, `heapUsed` and the gap are sampled, `heapUsed` every 100 ms: a ' +
+      'peak between two samples is missed.',
+    'The event loop’s delay is that of Node.js’s `monitorEventLoopDelay()`, whose own interval of 10 ms is in it. CPU time and the delay end with ' +
+      'the load: what runs while the service rests is in neither.',
+    'The floor is an estimate of what the service itself needs: RSS when it listens, and what malloc and V8’s heap held beyond that, ' +
+      'garbage included that V8 had not collected, at its highest under the load (peak) or a minute after it (rest). heapgap counts it from inside, in one run of its ' +
+      'own, under `heapgap run` with heapgap loaded. It has no freed page, but in another run V8 may collect earlier: a ' +
+      'contender can end below it.',
+    'The smaller limits were chosen in trials such that some contender is killed at some of them, and `dirty_decay_ms` of `heapgap run` by trials of these workloads.',
+    'Each round runs every contender in turn, so that whatever else the machine does falls on all. While one rests after its load, the ' +
       'next is under its own.',
     'A run counts as killed when it ended before its time. One that ended otherwise than by the kernel’s OOM killer is named ' +
       'under its table.',
     'At a limit at which every run of a contender was killed, it is not run at smaller ones.',
-    noise,
+    noise({ rounds }),
   ]),
 ];
 

@@ -85,12 +85,6 @@ function lines(runs, scales, colour, attributes) {
   });
 }
 
-/** The run with the median peak: one that stands for all. */
-function typical(runs) {
-  const sorted = [...runs].sort((a, b) => a.peakMb - b.peakMb);
-  return sorted.slice(Math.floor(sorted.length / 2)).slice(0, 1);
-}
-
 function shade([from, to], { x, y }) {
   const [left, right] = [x.of(from), x.of(to)];
   const [bottom, top] = y.range;
@@ -102,7 +96,7 @@ function rssPanel({ name, title }, box, { workload, seconds, most }) {
   const y = linear(most, [box.bottom, box.y], { count: 4 });
   const scales = { x, y };
   const floor = workload.floor?.peakMb.median;
-  const reference = name === 'glibc' ? [] : typical(workload.runs.glibc ?? []);
+  const reference = name === 'glibc' ? [] : (workload.runs.glibc ?? []);
   const dashed = 'stroke-dasharray="5 4"';
   return [
     text(box.x, box.y - 8, title, `font-weight="600" fill="${colourOf(name)}"`),
@@ -115,7 +109,7 @@ function rssPanel({ name, title }, box, { workload, seconds, most }) {
   ];
 }
 
-/** A panel for each contender: its runs, with a typical one of glibc behind them. */
+/** A panel for each contender, with glibc behind it. */
 function rss(workload, contenders) {
   const here = contenders.filter(({ name }) => workload.runs[name]?.length > 0);
   const series = here.flatMap(({ name }) => workload.runs[name].flatMap((run) => run.series));
@@ -129,7 +123,7 @@ function rss(workload, contenders) {
   const boxes = panels(here.length, RSS_PANELS);
   const height = (boxes.at(-1)?.bottom ?? 0) + 42;
   const key =
-    'RSS, MB, of each run; grey line: a typical run on glibc; dashed: the floor’s peak; shaded: requests are due; ✕: killed';
+    'RSS, MB, of the run with the median peak; grey line: that of glibc; dashed: the floor’s peak; shaded: requests are due; ✕: killed';
   return picture({ width: WIDTH, height, title: `${workload.title}: RSS over time` }, [
     text(8, 18, key, `font-size="${SMALL + 1}"`),
     ...here.flatMap((one, i) => rssPanel(one, boxes[i], shared)),

@@ -30,7 +30,7 @@ export interface Results {
   contenders: { name: string; title: string }[];
   workloads: Workload[];
   survival: Survival[];
-  /** Null where `--only` left it out. */
+  /** Null where `--sections` left it out. */
   cost: Cost | null;
 }
 
@@ -59,7 +59,7 @@ export interface Run {
   outcome: string;
   /** What it wrote to standard error, where it did not survive. */
   said?: string;
-  /** The kernel's peak (VmHWM). The rest is null in a run that did not survive. */
+  /** The kernel's peak: VmHWM, or the group's in a run that did not survive. The rest is null there. */
   peakMb: number;
   /** RSS when the last answer has come, 15 and 60 s later. */
   afterMb: { 0: number; 15: number; 60: number } | null;
@@ -71,7 +71,7 @@ export interface Run {
   p50Ms: number | null;
   p99Ms: number | null;
   p999Ms: number | null;
-  /** Answers a second while requests were due. */
+  /** Answers a second, from the beginning of each burst to its last answer. */
   perSecond: number | null;
   /** Requests that were not answered, or not with 200. */
   errors: number | null;
@@ -79,7 +79,7 @@ export interface Run {
   cpuSeconds: number | null;
   /** The event loop's longest delay during the load. */
   loopDelayMs: number | null;
-  /** RSS over time, from the first request on: seconds, MB. */
+  /** RSS over time, from just before the first request: seconds, MB. Of the run with the median peak; empty in the others. */
   series: [number, number][];
 }
 

@@ -1,6 +1,7 @@
 'use strict';
 // What the runs come to: medians and ranges, kills, and who is better than whom.
 
+const { wasKilled } = require('../outcomes.js');
 const { spread } = require('../statistics.js');
 
 /** The figures of a run. `better` is missing where neither more nor less is better. */
@@ -28,12 +29,11 @@ function after(seconds) {
   return (run) => run.afterMb?.[seconds];
 }
 
-const died = ({ outcome }) => outcome !== 'survived';
 const sum = (values) => values.reduce((total, value) => total + value, 0);
 
 /** The figures of all runs; null in all where one did not survive: what is left then is a selection. */
 function figuresOf(runs) {
-  const counted = runs.some(died) ? [] : runs;
+  const counted = runs.some(wasKilled) ? [] : runs;
   const of = (figure) => spread(counted.map(figure.of).filter((value) => Number.isFinite(value)));
   return Object.fromEntries(FIGURES.map((figure) => [figure.key, of(figure)]));
 }
@@ -50,7 +50,7 @@ const contenderOf = ({ name, title }, runs) => ({
   name,
   title,
   runs: runs.length,
-  kills: runs.filter(died).length,
+  kills: runs.filter(wasKilled).length,
   failures: failuresOf(runs),
   figures: figuresOf(runs),
 });

@@ -40,8 +40,9 @@ function changed(own, other, key, isMet) {
   if (found !== null) return found;
   const [from, to] = [other.figures[key], own.figures[key]];
   const share = change(from, to);
+  if (share === null) return answer('nothing to compare with');
   const unit = unitOf(figureNamed(key));
-  return answer(`${signed(share)} (${median(from)} → ${median(to, unit)})`, isMet(share ?? 0));
+  return answer(`${signed(share)} (${median(from)} → ${median(to, unit)})`, isMet(share));
 }
 
 /** How far above the floor: the words, and the quotient; null where there is no floor. */
@@ -56,7 +57,9 @@ const notWorse = (own, other, key) => !isBetter(figureNamed(key), other, own);
 function peak(own, glibc, { floor }) {
   const near = overFloor(own.figures.peak, floor?.peakMb);
   const isNear = () =>
-    near !== null && near.times <= PEAK_OVER_FLOOR && notWorse(own, glibc, 'peak');
+    near !== null &&
+    near.times <= PEAK_OVER_FLOOR &&
+    own.figures.peak.median <= glibc.figures.peak.median;
   const judged = changed(own, glibc, 'peak', (share) => share <= PEAK || isNear());
   return near === null ? judged : { ...judged, measured: `${judged.measured}; ${near.measured}` };
 }

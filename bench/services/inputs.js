@@ -6,15 +6,15 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 
-const { end, ending, portOf, start } = require('../process.js');
+const { MIB, end, ending, portOf, start } = require('../process.js');
 const { makePhotographs } = require('./photographs.js');
 
-const MIB = 2 ** 20;
 const UPSTREAM = path.join(__dirname, 'upstream.js');
 
-/** `words` by the workload's name; `remove` when all runs are over. */
+/** `words` by the workload's name; `remove` when all runs are over. Files go when the process does. */
 async function makeInputs() {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'heapgap-bench-'));
+  process.once('exit', () => fs.rmSync(folder, { recursive: true, force: true }));
   const photographs = path.join(folder, 'photographs');
   fs.mkdirSync(photographs);
   await makePhotographs(photographs);
@@ -25,10 +25,7 @@ async function makeInputs() {
   if (port === null) throw new Error(`${UPSTREAM} ${ending(await upstream.exited)}`);
   return {
     words: { gateway: [String(port)], images: [photographs], render: [], pool: [file] },
-    async remove() {
-      await end(upstream);
-      fs.rmSync(folder, { recursive: true, force: true });
-    },
+    remove: () => end(upstream),
   };
 }
 

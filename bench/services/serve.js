@@ -29,7 +29,7 @@ function live() {
   return v8.getHeapStatistics().used_heap_size + allocated - threadCaches;
 }
 
-const floor = process.env.HEAPGAP_BENCH_FLOOR ? { idle: null, peak: 0 } : null;
+const floor = process.env.HEAPGAP_BENCH_FLOOR ? { idle: null, peak: null } : null;
 
 function sampleFloor() {
   floor.peak = Math.max(floor.peak, live());
@@ -60,6 +60,7 @@ async function main() {
   setInterval(sample, SAMPLE_MS);
   if (floor) {
     floor.idle = live();
+    floor.peak = floor.idle;
     setInterval(sampleFloor, SAMPLE_MS / 5);
   }
   loop.enable();

@@ -3,8 +3,9 @@
 
 const { UNGOVERNED, contenders } = require('../contenders.js');
 const { shuffled } = require('../order.js');
+const { allKilled, wasKilled } = require('../outcomes.js');
 const { MIB } = require('../process.js');
-const { median, spread } = require('../statistics.js');
+const { spread } = require('../statistics.js');
 const { run } = require('./run.js');
 const { burstsOf } = require('./settings.js');
 
@@ -64,8 +65,6 @@ function survivalRuns(workloads, settings) {
   );
 }
 
-const wasKilled = ({ outcome }) => outcome !== 'survived';
-
 /** What became of those that are like `wanted`, in the order of their rounds. */
 function resultsOf({ runs }, wanted) {
   const names = Object.keys(wanted);
@@ -80,10 +79,7 @@ const inSmallGroup = (store, workload, name, limitMb) =>
 function isDead(store, { section, workload, name, limitMb }) {
   if (section !== 'survival') return false;
   const larger = workload.limitsMb.filter((other) => other > limitMb);
-  return larger.some((other) => {
-    const done = inSmallGroup(store, workload, name, other);
-    return done.length > 0 && done.every(wasKilled);
-  });
+  return larger.some((other) => allKilled(inSmallGroup(store, workload, name, other)));
 }
 
 /** Runs all that has not been run. Those that rest do so while the next ones run. */
@@ -117,12 +113,12 @@ async function runAll(store, planned, say) {
 
 const rounded = (series) => series.map((point) => point.map((value) => Number(value.toFixed(1))));
 
-/** RSS over time is kept of one run only: of the one whose peak is the median. */
+/** RSS over time is kept of one run only: of the one in the middle by its peak. */
 function withOneSeries(results) {
-  const middle = median(results.map(({ peakMb }) => peakMb));
-  const chosen = results.find(({ peakMb }) => peakMb === middle);
+  const byPeak = [...results].sort((a, b) => a.peakMb - b.peakMb);
+  const chosen = byPeak[Math.floor(byPeak.length / 2)];
   return results.map((result) => ({
-    ...withoutRun(result),
+    ...published(result),
     series: result === chosen ? rounded(result.series) : [],
   }));
 }
@@ -140,7 +136,8 @@ const NULLS = {
   loopDelayMs: null,
 };
 
-const withoutRun = ({ floor, idleMb, ...result }) => ({ ...NULLS, ...result });
+/** A `Run`: without what the floor is made of, and with null for what was not measured. */
+const published = ({ floor, idleMb, ...result }) => ({ ...NULLS, ...result });
 
 /** What a service holds, from the run that counted it: RSS at rest, and what was live beyond that. */
 function floorOf(result) {

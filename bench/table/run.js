@@ -3,17 +3,17 @@
 
 const { spawn } = require('node:child_process');
 const { once } = require('node:events');
-const fs = require('node:fs');
 const path = require('node:path');
 const { setTimeout: sleep } = require('node:timers/promises');
 
+const { outcome } = require('../outcomes.js');
 const {
   MIB,
   counted,
   cpuMsOf,
   end,
+  memoryOf,
   newGroup,
-  outcome,
   portOf,
   start,
   track,
@@ -25,12 +25,6 @@ const LOAD = path.join(__dirname, 'load.js');
 const SAMPLE_MS = { load: 250, rest: 1000 };
 /** Seconds after the load at which RSS is read. */
 const RESTS = [15, 60];
-
-function statusOf({ child }) {
-  const status = fs.readFileSync(`/proc/${child.pid}/status`, 'utf8');
-  const of = (name) => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)[1]) / 1024;
-  return { rssMb: of('VmRSS'), peakMb: of('VmHWM') };
-}
 
 const env = (variables) => (variables.length > 0 ? ['env', ...variables] : []);
 
@@ -47,7 +41,7 @@ function record(service) {
   const started = performance.now();
   const look = () => {
     try {
-      series.push([(performance.now() - started) / 1000, statusOf(service).rssMb]);
+      series.push([(performance.now() - started) / 1000, memoryOf(service).rssMb]);
     } catch {
       // It has ended.
     }
@@ -80,6 +74,8 @@ async function loadOn(service, port, bursts) {
   return null;
 }
 
+const isOver = ({ child }) => child.exitCode !== null || child.signalCode !== null;
+
 /** What a service leaves that did not survive. */
 async function died(service, group, series) {
   const how = await service.exited;
@@ -95,22 +91,23 @@ async function restOf(service, port, factor) {
   for (const seconds of RESTS) {
     await sleep((seconds - waited) * 1000 * factor);
     waited = seconds;
-    afterMb[seconds] = statusOf(service).rssMb;
+    afterMb[seconds] = memoryOf(service).rssMb;
     gap ??= (await figuresOf(port)).gap;
   }
   return { afterMb, gap, floor: (await figuresOf(port)).floor };
 }
 
 /** Lets the service rest, and puts together what was measured of it. */
-async function rest(service, port, { factor, recorded, load, cpuSeconds }) {
+async function rest(service, port, { factor, recorded, load, cpuBefore }) {
+  const cpuSeconds = (cpuMsOf(service) - cpuBefore) / 1000;
   recorded.slowDown();
-  const { rssMb } = statusOf(service);
+  const { rssMb } = memoryOf(service);
   const seen = await figuresOf(port);
   const { afterMb, gap, floor } = await restOf(service, port, factor);
   recorded.stop();
   return {
     outcome: 'survived',
-    peakMb: statusOf(service).peakMb,
+    peakMb: memoryOf(service).peakMb,
     afterMb: { 0: rssMb, ...afterMb },
     heapUsedMb: seen.heapUsed / MIB,
     gapMb: { peak: seen.gapAtPeak / MIB, after: gap / MIB },
@@ -135,23 +132,26 @@ async function run({ contender, workload, bursts, limitMb, restFactor, variables
     group.remove();
   };
   const measured = (promise) => ({ measured: promise.finally(finish) });
+  let recorded = null;
+  const dead = () => {
+    recorded?.stop();
+    return died(service, group, recorded?.series ?? []);
+  };
   const port = await portOf(service);
-  if (port === null) return measured(died(service, group, []));
-  const { rssMb: idleMb } = statusOf(service);
+  if (port === null) return measured(dead());
+  const { rssMb: idleMb } = memoryOf(service);
+  recorded = record(service);
   const cpuBefore = cpuMsOf(service);
-  const recorded = record(service);
   const load = await loadOn(service, port, bursts);
-  if (load === null) {
-    recorded.stop();
-    return measured(died(service, group, recorded.series));
-  }
+  if (load === null) return measured(dead());
   if (restFactor === null) {
     recorded.stop();
     return measured(Promise.resolve({ outcome: 'survived' }));
   }
-  const cpuSeconds = (cpuMsOf(service) - cpuBefore) / 1000;
-  const rested = rest(service, port, { factor: restFactor, recorded, load, cpuSeconds });
-  return measured(rested.then((figures) => ({ idleMb, ...figures })));
+  const rested = rest(service, port, { factor: restFactor, recorded, load, cpuBefore });
+  // What it was asked for it could not answer any more.
+  const orDead = (error) => (isOver(service) ? dead() : Promise.reject(error));
+  return measured(rested.then((figures) => ({ idleMb, ...figures })).catch(orDead));
 }
 
 module.exports = { run };

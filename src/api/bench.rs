@@ -5,12 +5,11 @@ use std::fs::File;
 use std::hint::black_box;
 use std::os::unix::fs::FileExt;
 use std::time::Instant;
-use std::{io, mem, ptr, thread};
 
 use napi::Error;
 use napi_derive::napi;
-use tikv_jemalloc_ctl::raw;
 
+use crate::control::growth;
 use crate::sources::{jemalloc, process};
 
 /// Microseconds that one call of `work` takes on average.
@@ -56,68 +55,20 @@ pub fn rss() -> f64 {
     process::Source::own().rss().map_or(f64::NAN, |rss| rss as f64)
 }
 
-/// More than a thread caches, so that the arena itself serves it.
-const UNCACHED: usize = 64 * 1024;
-
-fn keep_a_block() {
-    let mut block = vec![0_u8; UNCACHED];
-    black_box(&mut block)[0] = 1;
-    mem::forget(block);
-}
-
-/// Has each of `count` automatic arenas of jemalloc serve a block, as a thread bound to it would.
+/// See [`growth::use_arenas`].
 #[napi(catch_unwind)]
 pub fn use_arenas(count: u32) -> napi::Result<()> {
-    // On a thread of its own: the caller's stays with its arena.
-    let used = thread::spawn(move || (0..count).try_for_each(use_arena)).join();
-    used.unwrap_or_else(|_| Err("the thread that uses them panicked".into())).map_err(Error::from_reason)
+    growth::use_arenas(count).map_err(Error::from_reason)
 }
 
-fn use_arena(index: u32) -> Result<(), String> {
-    // SAFETY: the key takes an `unsigned` (jemalloc(3), thread.arena).
-    unsafe { raw::write(b"thread.arena\0", index) }.map_err(|error| format!("arena {index}: {error}"))?;
-    keep_a_block();
-    Ok(())
-}
-
-/// Starts so many threads, which allocate once and then wait for as long as the process lives.
+/// See [`growth::hold_threads`].
 #[napi(catch_unwind)]
 pub fn hold_threads(count: u32) -> napi::Result<()> {
-    for _ in 0..count {
-        let work = || {
-            keep_a_block();
-            loop {
-                thread::park();
-            }
-        };
-        thread::Builder::new().spawn(work).map_err(failed)?;
-    }
-    Ok(())
+    growth::hold_threads(count).map_err(|error| Error::from_reason(error.to_string()))
 }
 
-/// Adds `count` mappings of a page each. Every other one can be written, which keeps them apart, and has been.
+/// See [`growth::split_mappings`].
 #[napi(catch_unwind)]
 pub fn split_mappings(count: u32) -> napi::Result<()> {
-    const PAGE: usize = 4096;
-    let length = count as usize * PAGE;
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-    // SAFETY: a new mapping, wherever the kernel has room for it.
-    let start = unsafe { libc::mmap(ptr::null_mut(), length, libc::PROT_NONE, flags, -1, 0) };
-    if start == libc::MAP_FAILED {
-        return Err(failed(io::Error::last_os_error()));
-    }
-    for offset in (PAGE..length).step_by(2 * PAGE) {
-        let page = start.wrapping_byte_add(offset);
-        // SAFETY: the page is in the mapping above, which nothing else knows of.
-        if unsafe { libc::mprotect(page, PAGE, libc::PROT_READ | libc::PROT_WRITE) } != 0 {
-            return Err(failed(io::Error::last_os_error()));
-        }
-        // SAFETY: as above, and it can be written now.
-        unsafe { page.cast::<u8>().write_volatile(1) };
-    }
-    Ok(())
-}
-
-fn failed(error: io::Error) -> Error {
-    Error::from_reason(error.to_string())
+    growth::split_mappings(count).map_err(|error| Error::from_reason(error.to_string()))
 }

@@ -2,6 +2,8 @@
 
 pub mod exec;
 pub mod governor;
+#[cfg(feature = "bench")]
+pub mod growth;
 mod handover;
 pub mod purge;
 pub mod reexec;

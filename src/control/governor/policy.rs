@@ -198,7 +198,7 @@ const GARBAGE: f64 = 0.05;
 const QUIET_CPUS: f64 = 0.05;
 const QUIET_FOR: Duration = Duration::from_secs(5);
 
-/// So much of the limit may be what a burst has left for V8 to collect. V8 itself may take half a minute to.
+/// So much of the limit may be what a burst has left for V8 to collect, which by itself may wait longer.
 const LEFT_BEHIND: f64 = 0.1;
 
 /// A collection that is noticed.
