@@ -2,8 +2,8 @@
 // What jemalloc is told through MALLOC_CONF (jemalloc(3), TUNING). docs/malloc-conf.md has the
 // measurements behind each pair.
 
-/** Fewer contend for their locks, more keep more free pages. jemalloc takes four. */
-const ARENAS_PER_CPU = 2;
+/** Fewer contend for their locks, more keep more free pages. jemalloc takes four for each CPU. */
+const arenasFor = (cpus) => Math.max(2, cpus);
 
 /** Where the machine's CPUs do not matter: what took less memory for the same processor time. */
 const ALWAYS = [
@@ -22,7 +22,7 @@ function fittedMallocConf({ cpus, thp }) {
   const pairs = [...ALWAYS];
   // jemalloc counts the CPUs of the affinity mask and knows nothing of a quota (malloc_ncpus in its
   // src/jemalloc.c).
-  if (cpus !== null) pairs.push(`narenas:${ARENAS_PER_CPU * cpus}`);
+  if (cpus !== null) pairs.push(`narenas:${arenasFor(cpus)}`);
   // Else the kernel fills pages that were given back up again, to make huge ones.
   if (thp === 'always') pairs.push('thp:never');
   return pairs.join(',');
@@ -59,4 +59,4 @@ function mergeMallocConf(existing, ours) {
   return [...left, ...(theirs === '' ? [] : [theirs])].join(',');
 }
 
-module.exports = { ARENAS_PER_CPU, fittedMallocConf, mergeMallocConf };
+module.exports = { arenasFor, fittedMallocConf, mergeMallocConf };

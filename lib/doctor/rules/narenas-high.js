@@ -1,6 +1,6 @@
 'use strict';
 
-const { ARENAS_PER_CPU } = require('../../malloc-conf.js');
+const { arenasFor } = require('../../malloc-conf.js');
 const { withPair } = require('../conf.js');
 const { mend } = require('../fixes.js');
 const { onJemalloc, seen } = require('./shared.js');
@@ -24,7 +24,7 @@ function check(facts) {
         { pid: null, source: 'CPUs of the machine', value: String(hostCpus) },
         { pid: null, source: 'CPU quota', value: String(cpuQuota ?? 'none') },
       ],
-      mend: mend(process, (conf) => withPair(conf, 'narenas', cpus * ARENAS_PER_CPU)),
+      mend: mend(process, (conf) => withPair(conf, 'narenas', arenasFor(cpus))),
     }));
 }
 

@@ -9,8 +9,10 @@ use crate::diagnosis::words;
 /// So few are what glibc makes of any Node.js process: the main one, four for libuv's pool, four for V8's
 /// threads, and those of a few more.
 const FEW: usize = 12;
-/// heapgap gives jemalloc two for each CPU (docs/malloc-conf.md).
+/// jemalloc's own measure is four, heapgap's one (docs/malloc-conf.md).
 const PER_CPU: f64 = 2.0;
+/// What heapgap gives jemalloc where there is one CPU.
+const LEAST: f64 = 2.0;
 /// Most of it is outside of the largest arena: else the number of arenas is not the cause.
 const SPREAD: f64 = 0.5;
 
@@ -45,7 +47,7 @@ pub fn judge(view: &View) -> Option<Finding> {
         .bytes("free in all arenas", Some(sum), Some(LEAST_WASTE), "inspect().arenas")
         .bytes("free in the largest", Some(largest), Some(sum * SPREAD), "inspect().arenas");
     let finding = if view.is("jemalloc") {
-        let fitting = PER_CPU * cpus.unwrap_or(2.0);
+        let fitting = cpus.map_or(LEAST, |cpus| cpus.ceil().max(LEAST));
         finding.act(format!("Start the service with fewer: `MALLOC_CONF=narenas:{fitting:.0},background_thread:true,dirty_decay_ms:1000`, or what fits the container: `npx heapgap run -- node server.js`."))
     } else {
         finding.act("Start the service with `MALLOC_ARENA_MAX=2`.").act(
