@@ -197,7 +197,8 @@ describe('where another wins', () => {
   const slow = (all) => {
     for (const name of OWN) {
       each(all, name, (run) => {
-        Object.assign(run, { p50Ms: 1, p99Ms: 50, p999Ms: 50, cpuSeconds: 1, loopDelayMs: 1 });
+        Object.assign(run, { p50Ms: 1, p99Ms: 50, cpuSeconds: 1, loopDelayMs: 1 });
+        Object.assign(run, { restCpuSeconds: 0.1, restLoopDelayMs: 1 });
       });
     }
   };
@@ -242,10 +243,10 @@ describe('render()', () => {
     const [first] = results.workloads;
     results.workloads = [first];
     first.floor = null;
-    for (const run of first.runs.glibc) run.p999Ms = null;
+    first.p999Ms.glibc = null;
     first.runs.article[0] = { ...killedRun([]), outcome: 'exited with 1', said: 'no | memory\nat' };
     const page = render(results)[PAGE];
-    assert.match(page, /^\| p99\.9, ms +\| +— \| +92 \(92–93\) \| +† \|/m);
+    assert.match(page, /^\| p99\.9 of all rounds, ms +\| +— \| +92 \| +† \|/m);
     assert.match(page, /^\| runs killed +\| +0 of 3 \| +0 of 3 \| +1 of 3 \|/m);
     assert.ok(
       page.includes(
@@ -301,17 +302,22 @@ describe('render()', () => {
     heapUsedMb: orNull(amount),
     gapMb: orNull(fc.record({ peak: amount, after: amount })),
     ...Object.fromEntries(
-      ['p50Ms', 'p99Ms', 'p999Ms', 'perSecond', 'cpuSeconds', 'loopDelayMs'].map((name) => [
-        name,
-        orNull(amount),
-      ]),
+      [
+        ...['p50Ms', 'p99Ms', 'perSecond', 'cpuSeconds', 'loopDelayMs'],
+        ...['restCpuSeconds', 'restLoopDelayMs'],
+      ].map((name) => [name, orNull(amount)]),
     ),
     errors: orNull(fc.nat(9)),
     series,
   });
   const kills = fc
     .tuple(fc.integer({ min: 1, max: 9 }), fc.nat(9), fc.array(said, { maxLength: 1 }))
-    .map(([runs, some, failures]) => ({ runs, kills: Math.min(runs, some), failures }));
+    .map(([runs, some, failures]) => ({
+      runs,
+      kills: Math.min(runs, some),
+      errors: some,
+      failures,
+    }));
   const LIMITS = [400, 300, 200];
   const { contenders } = benchResults();
   const names = contenders.map(({ name }) => name);
@@ -331,7 +337,8 @@ describe('render()', () => {
     bursts: fc.array(fc.record({ perSecond: amount, seconds: amount, idleSeconds: amount }), {
       maxLength: 3,
     }),
-    floor: orNull(fc.record({ idleMb: spread, peakMb: spread, restMb: spread })),
+    floor: orNull(fc.record({ idleMb: amount, peakMb: amount, restMb: amount })),
+    p999Ms: byName(orNull(amount)),
     runs: byName(fc.array(run, { maxLength: 3 })),
   });
   const records = (...keys) => fc.record(Object.fromEntries(keys.map((key) => [key, spread])));

@@ -77,11 +77,16 @@ function cpuMsOf({ child }) {
   return (Number(fields[11]) + Number(fields[12])) * MS_PER_TICK;
 }
 
-/** RSS now, and its peak since the program began: proc_pid_status(5). */
+/** RSS now, and its peak since the program began or `resetPeak`: proc_pid_status(5). */
 function memoryOf({ child }) {
   const status = fs.readFileSync(`/proc/${child.pid}/status`, 'utf8');
   const of = (name) => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)[1]) / 1024;
   return { rssMb: of('VmRSS'), peakMb: of('VmHWM') };
+}
+
+/** Makes the peak of RSS that of now: proc_pid_clear_refs(5). */
+function resetPeak({ child }) {
+  fs.writeFileSync(`/proc/${child.pid}/clear_refs`, '5');
 }
 
 /** What the kernel counted of the group, by either version. */
@@ -128,6 +133,7 @@ module.exports = {
   memoryOf,
   newGroup,
   portOf,
+  resetPeak,
   start,
   track,
 };

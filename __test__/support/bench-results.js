@@ -48,11 +48,12 @@ function runOf(name, round) {
     gapMb: { peak: peak - 90, after: after - 50 },
     p50Ms: 4 * slow,
     p99Ms: 40 * slow,
-    p999Ms: 90 * slow,
     perSecond: 200 - round / 10,
     errors: 0,
     cpuSeconds: 20 * slow,
     loopDelayMs: 30 * slow,
+    restCpuSeconds: 0.2 * slow,
+    restLoopDelayMs: 12 * slow,
     series: seriesOf([peak, after, rest], 85),
   };
 }
@@ -66,11 +67,12 @@ const killedRun = (series) => ({
   gapMb: null,
   p50Ms: null,
   p99Ms: null,
-  p999Ms: null,
   perSecond: null,
   errors: null,
   cpuSeconds: null,
   loopDelayMs: null,
+  restCpuSeconds: null,
+  restLoopDelayMs: null,
   series,
 });
 
@@ -79,7 +81,8 @@ const workload = (name, title) => ({
   title,
   about: `The ${name} service does its work.`,
   bursts: BURSTS,
-  floor: { idleMb: around(60), peakMb: around(230), restMb: around(100) },
+  floor: { idleMb: 60, peakMb: 230, restMb: 100 },
+  p999Ms: Object.fromEntries(NAMES.map((one, i) => [one, 90 * (1 + i / 50)])),
   runs: Object.fromEntries(NAMES.map((one) => [one, [0, 1, 2].map((round) => runOf(one, round))])),
 });
 
@@ -87,20 +90,22 @@ const survivalOf = (name) => ({
   workload: name,
   limitsMb: [350, 280, 240],
   kills: {
-    ...Object.fromEntries(NAMES.map((one) => [one, { 350: { runs: 3, kills: 3, failures: [] } }])),
+    ...Object.fromEntries(
+      NAMES.map((one) => [one, { 350: { runs: 3, kills: 3, errors: 0, failures: [] } }]),
+    ),
     article: {
-      350: { runs: 3, kills: 0, failures: [] },
-      280: { runs: 3, kills: 3, failures: [] },
+      350: { runs: 3, kills: 0, errors: 0, failures: [] },
+      280: { runs: 3, kills: 3, errors: 0, failures: [] },
     },
     run: {
-      350: { runs: 3, kills: 0, failures: [] },
-      280: { runs: 3, kills: 1, failures: [] },
-      240: { runs: 3, kills: 3, failures: [] },
+      350: { runs: 3, kills: 0, errors: 0, failures: [] },
+      280: { runs: 3, kills: 1, errors: 0, failures: [] },
+      240: { runs: 3, kills: 3, errors: 0, failures: [] },
     },
     'run --govern': {
-      350: { runs: 3, kills: 0, failures: [] },
-      280: { runs: 3, kills: 0, failures: [] },
-      240: { runs: 3, kills: 0, failures: [] },
+      350: { runs: 3, kills: 0, errors: 0, failures: [] },
+      280: { runs: 3, kills: 0, errors: 0, failures: [] },
+      240: { runs: 3, kills: 0, errors: 0, failures: [] },
     },
   },
 });

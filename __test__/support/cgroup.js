@@ -9,14 +9,21 @@ const PERIOD_US = 100_000;
 
 /** Where version 1 mounts each controller, and what limits it. */
 const V1 = {
-  memory: (bytes) => ({ 'memory.limit_in_bytes': bytes }),
+  memory: (bytes) => ({
+    'memory.limit_in_bytes': bytes,
+    // What is swapped out would neither be killed nor seen (cgroup-v1/memory.rst, 5.3).
+    'memory.swappiness': 0,
+  }),
   cpu: (cpus) => ({ 'cpu.cfs_period_us': PERIOD_US, 'cpu.cfs_quota_us': cpus * PERIOD_US }),
 };
 const V2 = {
-  memory: (bytes) => ({ 'memory.max': bytes }),
+  memory: (bytes) => ({ 'memory.max': bytes, 'memory.swap.max': 0 }),
   cpu: (cpus) => ({ 'cpu.max': `${cpus * PERIOD_US} ${PERIOD_US}` }),
 };
 const ROOT = '/sys/fs/cgroup';
+
+/** Not where the kernel was built without swap. */
+const isOptional = (file) => file.startsWith('memory.swap');
 
 let made = 0;
 
@@ -49,7 +56,9 @@ function createCgroup(limits) {
       fs.mkdirSync(folder, { recursive: true });
       folders.add(folder);
       for (const [file, value] of Object.entries((v1 ? V1 : V2)[controller](limit))) {
-        fs.writeFileSync(path.join(folder, file), String(value));
+        const full = path.join(folder, file);
+        if (isOptional(file) && !fs.existsSync(full)) continue;
+        fs.writeFileSync(full, String(value));
       }
     }
   } catch (error) {

@@ -2,16 +2,19 @@
 // What all of heapgap costs a service: windows with the route polled each second and the governor on, in turn with
 // windows without either, in one process under one load that never pauses.
 
+const { fork } = require('node:child_process');
+const { once } = require('node:events');
 const path = require('node:path');
 const { setTimeout: sleep } = require('node:timers/promises');
 const autocannon = require('autocannon');
 
 const { inTurn } = require('../child.js');
-const { MIB, end, ending, newGroup, portOf, start } = require('../process.js');
+const { MIB, end, ending, newGroup, portOf, start, track } = require('../process.js');
 const { spread } = require('../statistics.js');
 const { underHeapgap } = require('./configuration.js');
 
 const SERVICE = path.join(__dirname, '..', 'children', 'cost-service.js');
+const POLL = path.join(__dirname, '..', 'children', 'poll.js');
 const MEMORY = 512 * MIB;
 /** Few: requests are to wait for the service, not in it. */
 const CONNECTIONS = 4;
@@ -33,18 +36,37 @@ async function ask(port, where) {
   return body;
 }
 
+const OK = 200;
+
+/** Another process that asks for the route. */
+function startPoller(port) {
+  const child = track(fork(POLL, [`http://127.0.0.1:${port}/debug/memory`]));
+  const gone = once(child, 'exit').then(() => {
+    throw new Error('what polls the route has ended');
+  });
+  gone.catch(() => {});
+  return {
+    async poll() {
+      child.send('poll');
+      const [status] = await Promise.race([once(child, 'message'), gone]);
+      if (status !== OK) throw new Error(`the route answered ${status}`);
+    },
+    stop: () => child.connected && child.disconnect(),
+  };
+}
+
 /** A second, with the route polled in its middle. */
-async function second(port, on) {
+async function second(poller, on) {
   await sleep(500);
-  if (on) await ask(port, '/debug/memory');
+  if (on) await poller.poll();
   await sleep(500);
 }
 
-async function measureWindow(port, on, seconds) {
+async function measureWindow({ port, poller }, on, seconds) {
   await ask(port, on ? '/turn/on' : '/turn/off');
   await sleep(SETTLE_MS);
   const before = await ask(port, '/figures');
-  for (let passed = 0; passed < seconds; passed++) await second(port, on);
+  for (let passed = 0; passed < seconds; passed++) await second(poller, on);
   const after = await ask(port, '/figures');
   const requests = after.answered - before.answered;
   return {
@@ -66,18 +88,21 @@ function load(port) {
 }
 
 async function measureWindows(port, { blocks, seconds, warmUp }, say) {
+  const poller = startPoller(port);
+  const service = { port, poller };
   const stop = load(port);
   try {
     say('service: warming up …');
-    await measureWindow(port, true, warmUp);
+    await measureWindow(service, true, warmUp);
     const order = Array.from({ length: blocks }, () => BLOCK).flat();
     let measured = 0;
     return await inTurn(order, (on) => {
       measured += 1;
       if (measured % BLOCK.length === 1) say(`service: window ${measured} of ${order.length} …`);
-      return measureWindow(port, on, seconds);
+      return measureWindow(service, on, seconds);
     });
   } finally {
+    poller.stop();
     await stop();
   }
 }

@@ -71,7 +71,7 @@ const section = (workload, contenders) => [
   workload.about,
   tables.loadTable(workload.bursts),
   tables.fullTable(workload),
-  list(tables.failures(workload)),
+  list([...tables.failures(workload), ...tables.errors(workload)]),
   image(`RSS over time: ${workload.title}`, `rss-${workload.name}`),
   image(`Latency: ${workload.title}`, `latency-${workload.name}`),
   ...survival(workload, contenders),
@@ -79,8 +79,8 @@ const section = (workload, contenders) => [
 
 const sections = ({ contenders }, workloads) => [
   '## By workload',
-  'Median (least–most) of the rounds. “The gap” is RSS less V8’s heap (`heapTotal`). “—” is a figure that was not measured: p99.9 needs 1,000 ' +
-    'requests, a floor is of memory only, and the rest the run could not read. “†”: some of the runs were killed, and those ' +
+  'Median (least–most) of the rounds. “The gap” is RSS less V8’s heap (`heapTotal`). “—” is a figure that was not measured: p99.9 is of the requests of all rounds and ' +
+    'needs 1,000, a floor is of memory only, and the rest the run could not read. “At rest” is the minute after the load. “†”: some of the runs were killed, and those ' +
     'that survived are a selection.',
   ...workloads.flatMap((workload) => section(workload, contenders)),
 ];
@@ -152,14 +152,13 @@ const method = ({ limitMb, rounds }) => [
       'when a request was due, so a service that stalls is charged for all who waited.',
     'Answers per second are counted from the beginning of each burst to its last answer. A service that keeps up answers as many as are ' +
       'due: the row tells who does not keep up, not who could do more.',
-    'Peak RSS is the kernel’s own (`VmHWM`), since the service started. RSS over time, `heapUsed` and the gap are sampled, `heapUsed` every 100 ms: a ' +
+    'Peak RSS is the kernel’s own (`VmHWM`), from just before the first request. RSS over time, `heapUsed` and the gap are sampled, `heapUsed` every 100 ms: a ' +
       'peak between two samples is missed.',
-    'The event loop’s delay is that of Node.js’s `monitorEventLoopDelay()`, whose own interval of 10 ms is in it. CPU time and the delay end with ' +
-      'the load: what runs while the service rests is in neither.',
-    'The floor is an estimate of what the service itself needs: RSS when it listens, and what malloc and V8’s heap held beyond that, ' +
-      'garbage included that V8 had not collected, at its highest under the load (peak) or a minute after it (rest). heapgap counts it from inside, in one run of its ' +
+    'The event loop’s delay is the longest of Node.js’s `monitorEventLoopDelay()`, less its own interval of 10 ms.',
+    'The floor is an estimate of what the service itself needs: RSS when it listens, of the contender that takes least, and what malloc and V8’s heap held beyond that, ' +
+      'at its highest under the load (peak), where it includes garbage that V8 had not collected, or a minute after it (rest), when all was collected. heapgap counts it from inside, in one run of its ' +
       'own, under `heapgap run` with heapgap loaded. It has no freed page, but in another run V8 may collect earlier: a ' +
-      'contender can end below it.',
+      'peak can end below it.',
     'The smaller limits were chosen in trials such that some contender is killed at some of them, and `dirty_decay_ms` of `heapgap run` by trials of these workloads.',
     'Each round runs every contender in turn, so that whatever else the machine does falls on all. While one rests after its load, the ' +
       'next is under its own.',

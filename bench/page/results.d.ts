@@ -43,13 +43,15 @@ export interface Workload {
   bursts: { perSecond: number; seconds: number; idleSeconds: number }[];
   /** What the service really holds, measured in a run of its own, by heapgap from inside; see `floor` in the page. */
   floor: {
-    /** RSS when the service listens, before any request. */
-    idleMb: Spread;
-    /** The same and what was live at its peak: V8's heap and malloc's blocks, beyond what they were when idle. */
-    peakMb: Spread;
-    /** Idle and what is live a minute after the load. */
-    restMb: Spread;
+    /** RSS when the service listens, before any request, of the contender that takes least. */
+    idleMb: number;
+    /** The same and what was live at its peak: V8's heap, garbage included, and malloc's blocks, beyond what they were when idle. */
+    peakMb: number;
+    /** Idle and what is live a minute after the load, garbage collected. */
+    restMb: number;
   } | null;
+  /** By the contender's name: over the requests of all its runs; null below 1,000, or where a run did not survive. */
+  p999Ms: Record<string, number | null>;
   /** By the contender's name. */
   runs: Record<string, Run[]>;
 }
@@ -59,7 +61,7 @@ export interface Run {
   outcome: string;
   /** What it wrote to standard error, where it did not survive. */
   said?: string;
-  /** The kernel's peak: VmHWM, or the group's in a run that did not survive. The rest is null there. */
+  /** The kernel's peak from just before the first request: VmHWM, or the group's in a run that did not survive. The rest is null there. */
   peakMb: number;
   /** RSS when the last answer has come, 15 and 60 s later. */
   afterMb: { 0: number; 15: number; 60: number } | null;
@@ -67,10 +69,9 @@ export interface Run {
   heapUsedMb: number | null;
   /** RSS less V8's heap (heapTotal) where RSS was largest, of what was seen; and 15 s after the load. */
   gapMb: { peak: number; after: number } | null;
-  /** Counted from when each request was due. p999Ms is null below 1,000 requests. */
+  /** Counted from when each request was due. */
   p50Ms: number | null;
   p99Ms: number | null;
-  p999Ms: number | null;
   /** Answers a second, from the beginning of each burst to its last answer. */
   perSecond: number | null;
   /** Requests that were not answered, or not with 200. */
@@ -79,6 +80,9 @@ export interface Run {
   cpuSeconds: number | null;
   /** The event loop's longest delay during the load. */
   loopDelayMs: number | null;
+  /** The same two of the minute after it. */
+  restCpuSeconds: number | null;
+  restLoopDelayMs: number | null;
   /** RSS over time, from just before the first request: seconds, MB. Of the run with the median peak; empty in the others. */
   series: [number, number][];
 }
@@ -88,7 +92,10 @@ export interface Survival {
   /** In descending order. */
   limitsMb: number[];
   /** By contender, then by limit. Not run (absent) where every run at a larger limit was killed. */
-  kills: Record<string, Record<number, { runs: number; kills: number; failures: string[] }>>;
+  kills: Record<
+    string,
+    Record<number, { runs: number; kills: number; errors: number; failures: string[] }>
+  >;
 }
 
 export interface Cost {

@@ -15,11 +15,19 @@ const FIGURES = [
   { key: 'gapAfter', title: 'gap 15 s after, MB', better: 'lower', of: (run) => run.gapMb?.after },
   { key: 'p50', title: 'p50, ms', better: 'lower', of: (run) => run.p50Ms },
   { key: 'p99', title: 'p99, ms', better: 'lower', of: (run) => run.p99Ms },
-  { key: 'p999', title: 'p99.9, ms', better: 'lower', of: (run) => run.p999Ms },
+  // One figure of all rounds: nothing says how far it is noise.
+  { key: 'p999', title: 'p99.9 of all rounds, ms' },
   { key: 'perSecond', title: 'answers per s', better: 'higher', of: (run) => run.perSecond },
   { key: 'errors', title: 'errors', whole: true, better: 'lower', of: (run) => run.errors },
   { key: 'cpu', title: 'CPU, s', better: 'lower', of: (run) => run.cpuSeconds },
   { key: 'loop', title: 'event loop delay, ms', better: 'lower', of: (run) => run.loopDelayMs },
+  { key: 'restCpu', title: 'CPU at rest, s', better: 'lower', of: (run) => run.restCpuSeconds },
+  {
+    key: 'restLoop',
+    title: 'event loop delay at rest, ms',
+    better: 'lower',
+    of: (run) => run.restLoopDelayMs,
+  },
 ];
 
 /** Medians that are closer than this are alike. */
@@ -31,11 +39,15 @@ function after(seconds) {
 
 const sum = (values) => values.reduce((total, value) => total + value, 0);
 
+const isKnown = (value) => Number.isFinite(value);
+
 /** The figures of all runs; null in all where one did not survive: what is left then is a selection. */
-function figuresOf(runs) {
+function figuresOf(runs, p999Ms) {
   const counted = runs.some(wasKilled) ? [] : runs;
-  const of = (figure) => spread(counted.map(figure.of).filter((value) => Number.isFinite(value)));
-  return Object.fromEntries(FIGURES.map((figure) => [figure.key, of(figure)]));
+  const inRuns = FIGURES.filter((figure) => figure.of !== undefined);
+  const of = (figure) => spread(counted.map(figure.of).filter(isKnown));
+  const figures = inRuns.map((figure) => [figure.key, of(figure)]);
+  return { ...Object.fromEntries(figures), p999: spread([p999Ms].filter(isKnown)) };
 }
 
 /** One line for each way in which runs ended, unless the kernel killed them. */
@@ -46,13 +58,14 @@ function failuresOf(runs) {
 }
 
 /** Of one contender: its runs with the limit of all figures. */
-const contenderOf = ({ name, title }, runs) => ({
+const contenderOf = ({ name, title }, runs, p999Ms) => ({
   name,
   title,
   runs: runs.length,
   kills: runs.filter(wasKilled).length,
+  errors: sum(runs.map(({ errors }) => errors ?? 0)),
   failures: failuresOf(runs),
-  figures: figuresOf(runs),
+  figures: figuresOf(runs, p999Ms),
 });
 
 const allKilled = ({ runs, kills }) => runs > 0 && kills === runs;
@@ -66,7 +79,7 @@ function placesOf(here, { contenders, limitMb }, survival) {
   for (const limit of [limitMb, ...smaller]) {
     const found = contenders.map(({ name }) => {
       const dead = places.some((place) => allKilled(place.contenders[name]));
-      return [name, at(limit, name) ?? { runs: 0, kills: 0, failures: [], dead }];
+      return [name, at(limit, name) ?? { runs: 0, kills: 0, errors: 0, failures: [], dead }];
     });
     places.push({ limit, contenders: Object.fromEntries(found) });
   }
@@ -78,7 +91,7 @@ function workloadOf(workload, results) {
   const runsOf = ({ name }) => workload.runs[name] ?? [];
   const here = contenders
     .filter((one) => runsOf(one).length > 0)
-    .map((one) => contenderOf(one, runsOf(one)));
+    .map((one) => contenderOf(one, runsOf(one), workload.p999Ms[one.name]));
   const own = survival.find((one) => one.workload === workload.name);
   return { ...workload, contenders: here, places: placesOf(here, results, own) };
 }

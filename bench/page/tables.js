@@ -72,14 +72,19 @@ const wholeCell = ({ median: mid, min, max }) =>
 
 function figureCell({ kills, figures }, { key, whole }) {
   if (kills > 0) return '†';
-  return whole && figures[key] !== null ? wholeCell(figures[key]) : cell(figures[key]);
+  const figure = figures[key];
+  if (figure === null) return '—';
+  if (key === 'p999') return number(figure.median);
+  return whole ? wholeCell(figure) : cell(figure);
 }
+
+const floorCell = (floor, key) => (floor?.[FLOOR[key]] ? number(floor[FLOOR[key]]) : '—');
 
 function fullTable({ contenders, floor }) {
   const rows = FIGURES.map((figure) => [
     figure.title,
     ...contenders.map((one) => figureCell(one, figure)),
-    cell(floor?.[FLOOR[figure.key]] ?? null),
+    floorCell(floor, figure.key),
   ]);
   return table(
     ['', ...contenders.map(({ title }) => title), 'the floor'],
@@ -94,6 +99,17 @@ function failures({ contenders, places }) {
     places.flatMap(({ limit, contenders: at }) =>
       at[name].failures.map((text) => `Counted as killed: ${title}, ${limit} MB: ${quoted(text)}`),
     ),
+  );
+}
+
+/** Requests that failed of services that survived, where there were any. */
+function errors({ contenders, places }) {
+  return contenders.flatMap(({ name, title }) =>
+    places
+      .filter(({ contenders: at }) => at[name].errors > 0)
+      .map(
+        ({ limit, contenders: at }) => `${title}, ${limit} MB: ${at[name].errors} requests failed`,
+      ),
   );
 }
 
@@ -250,6 +266,7 @@ module.exports = {
   articleTable,
   callTable,
   costTargetTable,
+  errors,
   failures,
   fullTable,
   growthTable,

@@ -1,6 +1,7 @@
 'use strict';
 // What was aimed at, and whether it was reached.
 
+const { number } = require('../documents.js');
 const { HEADLINE } = require('./article.js');
 const {
   FIGURES,
@@ -47,9 +48,9 @@ function changed(own, other, key, isMet) {
 
 /** How far above the floor: the words, and the quotient; null where there is no floor. */
 function overFloor(figure, floor) {
-  if (figure === null || !(floor?.median > 0)) return null;
-  const times = figure.median / floor.median;
-  return { times, measured: `${times.toFixed(2)} × the floor of ${median(floor, 'MB')}` };
+  if (figure === null || !(floor > 0)) return null;
+  const times = figure.median / floor;
+  return { times, measured: `${times.toFixed(2)} × the floor of ${number(floor)} MB` };
 }
 
 const notWorse = (own, other, key) => !isBetter(figureNamed(key), other, own);
@@ -69,7 +70,7 @@ function after(own, other, share, { floor }) {
   const judged = changed(own, other, 'after15', (reached) => reached <= share);
   const from = other?.figures.after15;
   if (!from || !floor) return judged;
-  const possible = change(from, floor.restMb);
+  const possible = change(from, { median: floor.restMb });
   return possible > share
     ? { ...judged, measured: `${judged.measured}; the floor is at ${signed(possible)}` }
     : judged;

@@ -5,7 +5,7 @@ const { UNGOVERNED, contenders } = require('../contenders.js');
 const { shuffled } = require('../order.js');
 const { allKilled, wasKilled } = require('../outcomes.js');
 const { MIB } = require('../process.js');
-const { spread } = require('../statistics.js');
+const { quantile, spread } = require('../statistics.js');
 const { run } = require('./run.js');
 const { burstsOf } = require('./settings.js');
 
@@ -129,26 +129,41 @@ const NULLS = {
   gapMb: null,
   p50Ms: null,
   p99Ms: null,
-  p999Ms: null,
   perSecond: null,
   errors: null,
   cpuSeconds: null,
   loopDelayMs: null,
+  restCpuSeconds: null,
+  restLoopDelayMs: null,
 };
 
-/** A `Run`: without what the floor is made of, and with null for what was not measured. */
-const published = ({ floor, idleMb, ...result }) => ({ ...NULLS, ...result });
+/** A `Run`: without what the floor and pooled figures are made of, and with null for what was not measured. */
+const published = ({ floor, idleMb, latenciesMs, ...result }) => ({ ...NULLS, ...result });
 
-/** What a service holds, from the run that counted it: RSS at rest, and what was live beyond that. */
-function floorOf(result) {
-  if (result === undefined || wasKilled(result)) return null;
-  const { idleMb, floor } = result;
-  const above = (live) => idleMb + (live - floor.idle) / MIB;
-  return {
-    idleMb: spread([idleMb]),
-    peakMb: spread([above(floor.peak)]),
-    restMb: spread([above(floor.now)]),
-  };
+/** One in a thousand is known from so many requests on. */
+const ENOUGH = 1000;
+
+/** Of the requests of all rounds; null where they are too few, or some were lost. */
+function p999Of(results) {
+  if (results.some(wasKilled)) return null;
+  const all = results.flatMap(({ latenciesMs }) => latenciesMs);
+  return all.length < ENOUGH ? null : quantile(all, 0.999);
+}
+
+/** Of the contender that takes least: its median RSS when it listens. */
+function leastIdle(byContender) {
+  const medians = byContender.map((results) =>
+    spread(results.flatMap(({ idleMb = [] }) => idleMb)),
+  );
+  return Math.min(...medians.flatMap((idle) => idle?.median ?? []));
+}
+
+/** What a service holds, from the run that counted it: the least RSS at rest, and what was live beyond that. */
+function floorOf(counted, byContender) {
+  if (counted === undefined || wasKilled(counted)) return null;
+  const idleMb = leastIdle([...byContender, [counted]]);
+  const { idle, idleLive, peak, now } = counted.floor;
+  return { idleMb, peakMb: idleMb + (peak - idle) / MIB, restMb: idleMb + (now - idleLive) / MIB };
 }
 
 /** `Workload[]`. */
@@ -160,7 +175,13 @@ function workloadsOf(store, workloads, settings) {
     title: workload.title,
     about: workload.about,
     bursts: burstsOf(workload, settings.bursts),
-    floor: floorOf(of(workload, FLOOR)[0]),
+    floor: floorOf(
+      of(workload, FLOOR)[0],
+      settings.contenders.map((name) => of(workload, name)),
+    ),
+    p999Ms: Object.fromEntries(
+      settings.contenders.map((name) => [name, p999Of(of(workload, name))]),
+    ),
     runs: Object.fromEntries(
       settings.contenders.map((name) => [name, withOneSeries(of(workload, name))]),
     ),
@@ -173,6 +194,7 @@ function survivalsOf(store, workloads, settings) {
   const summarize = (results) => ({
     runs: results.length,
     kills: results.filter(wasKilled).length,
+    errors: results.reduce((sum, { errors = 0 }) => sum + errors, 0),
     failures: results
       .filter(({ outcome }) => !['survived', 'killed'].includes(outcome))
       .map(({ outcome, said }) => `${outcome} ${said}`.trim()),

@@ -15,9 +15,11 @@ const {
   memoryOf,
   newGroup,
   portOf,
+  resetPeak,
   start,
   track,
 } = require('../process.js');
+const { quantile } = require('../statistics.js');
 
 const SERVE = path.join(__dirname, '..', 'services', 'serve.js');
 const LOAD = path.join(__dirname, 'load.js');
@@ -61,6 +63,9 @@ async function figuresOf(port) {
   return response.json();
 }
 
+/** Of the load's latencies; null where nothing was answered. */
+const latencyAt = (latenciesMs, share) => quantile(latenciesMs, share) ?? null;
+
 /** What the load measured; null where the service ended meanwhile. */
 async function loadOn(service, port, bursts) {
   const words = [LOAD, ...[port, bursts].map((word) => JSON.stringify(word))];
@@ -68,10 +73,14 @@ async function loadOn(service, port, bursts) {
   const said = child.stdout.setEncoding('utf8').toArray();
   const finished = once(child, 'close').then(() => true);
   const survived = await Promise.race([finished, service.exited.then(() => false)]);
-  if (survived) return JSON.parse((await said).join(''));
-  child.kill('SIGKILL');
-  await finished;
-  return null;
+  if (!survived) {
+    child.kill('SIGKILL');
+    await finished;
+    return null;
+  }
+  const load = JSON.parse((await said).join(''));
+  const at = (share) => latencyAt(load.latenciesMs, share);
+  return { ...load, p50Ms: at(0.5), p99Ms: at(0.99) };
 }
 
 const isOver = ({ child }) => child.exitCode !== null || child.signalCode !== null;
@@ -83,39 +92,41 @@ async function died(service, group, series) {
   return { outcome: outcome(how, { oomKills }), said: how.said.trim(), peakMb, series };
 }
 
-/** RSS when the service has rested, its gap at the first of these times, and what it says of itself in the end. */
+/** RSS when the service has rested, and what it says of itself at these times. */
 async function restOf(service, port, factor) {
   const afterMb = {};
+  const seen = [];
   let waited = 0;
-  let gap = null;
   for (const seconds of RESTS) {
     await sleep((seconds - waited) * 1000 * factor);
     waited = seconds;
     afterMb[seconds] = memoryOf(service).rssMb;
-    gap ??= (await figuresOf(port)).gap;
+    seen.push(await figuresOf(port));
   }
-  return { afterMb, gap, floor: (await figuresOf(port)).floor };
+  return { afterMb, seen };
 }
 
 /** Lets the service rest, and puts together what was measured of it. */
 async function rest(service, port, { factor, recorded, load, cpuBefore }) {
-  const cpuSeconds = (cpuMsOf(service) - cpuBefore) / 1000;
+  const cpuAfter = cpuMsOf(service);
   recorded.slowDown();
   const { rssMb } = memoryOf(service);
   const seen = await figuresOf(port);
-  const { afterMb, gap, floor } = await restOf(service, port, factor);
+  const { afterMb, seen: later } = await restOf(service, port, factor);
   recorded.stop();
   return {
     outcome: 'survived',
     peakMb: memoryOf(service).peakMb,
     afterMb: { 0: rssMb, ...afterMb },
     heapUsedMb: seen.heapUsed / MIB,
-    gapMb: { peak: seen.gapAtPeak / MIB, after: gap / MIB },
+    gapMb: { peak: seen.gapAtPeak / MIB, after: later[0].gap / MIB },
     ...load,
-    cpuSeconds,
+    cpuSeconds: (cpuAfter - cpuBefore) / 1000,
     loopDelayMs: seen.loopDelayMs,
+    restCpuSeconds: (cpuMsOf(service) - cpuAfter) / 1000,
+    restLoopDelayMs: Math.max(...later.map(({ loopDelayMs }) => loopDelayMs)),
     series: recorded.series,
-    floor,
+    floor: later.at(-1).floor,
   };
 }
 
@@ -140,13 +151,14 @@ async function run({ contender, workload, bursts, limitMb, restFactor, variables
   const port = await portOf(service);
   if (port === null) return measured(dead());
   const { rssMb: idleMb } = memoryOf(service);
+  resetPeak(service);
   recorded = record(service);
   const cpuBefore = cpuMsOf(service);
   const load = await loadOn(service, port, bursts);
   if (load === null) return measured(dead());
   if (restFactor === null) {
     recorded.stop();
-    return measured(Promise.resolve({ outcome: 'survived' }));
+    return measured(Promise.resolve({ outcome: 'survived', errors: load.errors }));
   }
   const rested = rest(service, port, { factor: restFactor, recorded, load, cpuBefore });
   // What it was asked for it could not answer any more.
