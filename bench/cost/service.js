@@ -20,7 +20,7 @@ const MEMORY = 512 * MIB;
 const CONNECTIONS = 4;
 /** So that what drifts favours neither. */
 const BLOCK = [false, true, true, false];
-const FULL = { blocks: 24, seconds: 2, warmUp: 4 };
+const FULL = { blocks: 36, seconds: 2, warmUp: 4 };
 const QUICK = { blocks: 2, seconds: 1, warmUp: 2 };
 /** After each turn. */
 const SETTLE_MS = 100;

@@ -6,7 +6,7 @@ const { GOVERNED, UNGOVERNED } = require('../contenders.js');
 const SETTINGS = {
   full: {
     contenders: ['glibc', 'arena-max-2', 'article', 'mimalloc', 'tcmalloc', UNGOVERNED, GOVERNED],
-    rounds: 3,
+    rounds: 4,
     /** Shares of a workload's rate: bursts of different sizes, with idle between. */
     bursts: { shares: [0.6, 1, 0.4, 1], seconds: 2.5, idleSeconds: 0.7 },
     /** How much longer than a second a second of rest is. */

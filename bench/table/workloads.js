@@ -21,7 +21,7 @@ const WORKLOADS = [
     title: 'Gateway',
     about: 'asks four services for each request, puts together what they answer and compresses it',
     perSecond: 45,
-    limitsMb: [184],
+    limitsMb: [136, 124],
   },
   {
     name: 'images',
@@ -36,7 +36,7 @@ const WORKLOADS = [
     about: 'renders large pages with React out of a store in V8’s heap, and caches them',
     perSecond: 40,
     flags: ['--max-old-space-size=400'],
-    limitsMb: [376],
+    limitsMb: [340],
   },
 ];
 
