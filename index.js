@@ -38,6 +38,7 @@ function route(options) {
     purge,
     inspect,
     diagnose,
+    makeRegistry: () => loaded(() => require('./lib/prometheus.js')).makeRegistry(),
   });
   return makeRoute(options);
 }

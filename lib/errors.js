@@ -15,6 +15,7 @@ const ERR_HEAPGAP_ALREADY_GOVERNED = 'ERR_HEAPGAP_ALREADY_GOVERNED';
 const ERR_HEAPGAP_SHED = 'ERR_HEAPGAP_SHED';
 const ERR_HEAPGAP_INTERNAL = 'ERR_HEAPGAP_INTERNAL';
 const ERR_HEAPGAP_COULD_NOT_LOOK = 'ERR_HEAPGAP_COULD_NOT_LOOK';
+const ERR_HEAPGAP_PEER_MISSING = 'ERR_HEAPGAP_PEER_MISSING';
 
 const MAX_SHOWN = 40;
 
@@ -64,6 +65,12 @@ function alreadyGoverned() {
   return Object.assign(new Error(message), { code: ERR_HEAPGAP_ALREADY_GOVERNED });
 }
 
+/** The error for a package that the program has to bring along. */
+function peerMissing(who, name) {
+  const message = `${who} needs the package ${name}, which is not installed here: npm install ${name}`;
+  return Object.assign(new Error(message), { code: ERR_HEAPGAP_PEER_MISSING });
+}
+
 /** The error for what doctor() cannot look at. */
 function couldNotLook(why) {
   return Object.assign(new Error(why), { code: ERR_HEAPGAP_COULD_NOT_LOOK });
@@ -99,6 +106,7 @@ module.exports = {
   ERR_HEAPGAP_METHOD_NOT_ALLOWED,
   ERR_HEAPGAP_NOT_FOUND,
   ERR_HEAPGAP_NO_ROOM,
+  ERR_HEAPGAP_PEER_MISSING,
   ERR_HEAPGAP_RATE_LIMITED,
   ERR_HEAPGAP_SHED,
   ERR_HEAPGAP_UNAUTHORIZED,
@@ -106,6 +114,7 @@ module.exports = {
   couldNotLook,
   invalidArg,
   loaded,
+  peerMissing,
   unknownOption,
   withOwnCode,
 };

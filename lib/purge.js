@@ -6,6 +6,9 @@ const { addon, allocator, why } = require('./native.js');
 const table = require('./table.js');
 
 let running = null;
+/** Of purges that were asked for and done. */
+let count = 0;
+let released = 0;
 
 /** Concurrent calls share one run: a second purge would find what the first has left. */
 function purge() {
@@ -20,6 +23,9 @@ async function purgeOnce() {
   if (!addon) return purgeWithoutAddon(name);
   try {
     const { before, after, ...report } = await addon.purge(heapPhysical());
+    count += 1;
+    // What came meanwhile can outweigh it.
+    released += Math.max(0, report.released ?? 0);
     const statsOf = ({ figures, notes }) => table.statsOf(name, figures, notes);
     return {
       allocator: name,
@@ -49,4 +55,7 @@ function purgeWithoutAddon(name) {
   };
 }
 
-module.exports = { purge };
+/** How many purges there were, and by how many bytes RSS fell in all of them. */
+const counts = () => ({ count, released });
+
+module.exports = { counts, purge };

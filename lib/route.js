@@ -7,6 +7,7 @@ const { chooseAccess } = require('./route/access.js');
 const { refuseCrossSite } = require('./route/cross-site.js');
 const { createFigures } = require('./route/figures.js');
 const { createHeapSnapshots } = require('./route/heap-snapshot.js');
+const { createMetrics } = require('./route/metrics.js');
 const { limitPurge } = require('./route/purge.js');
 const { Refusal } = require('./route/refusal.js');
 const { send, sendError } = require('./route/send.js');
@@ -82,20 +83,22 @@ const READING = ['GET', 'HEAD'];
 
 /**
  * Makes `route()` from what it serves: `snapshot()` gives the figures or a promise of them, `purge()`,
- * `inspect()` and `diagnose()` promises of what they answer, `takeHeapSnapshot()` a stream. `now()` is a
- * monotonic clock in milliseconds.
+ * `inspect()` and `diagnose()` promises of what they answer, `makeRegistry()` prom-client's metrics, `takeHeapSnapshot()` a
+ * stream. `now()` is a monotonic clock in milliseconds.
  */
 function createRoute({
   snapshot,
   purge,
   inspect,
   diagnose,
+  makeRegistry,
   takeHeapSnapshot,
   idleMs,
   now = () => performance.now(),
 }) {
   // Shared by all handlers: each of these is for the whole process.
   const figures = createFigures({ snapshot, diagnose, now });
+  const metrics = createMetrics(makeRegistry);
   const heapSnapshots = createHeapSnapshots({ snapshot, take: takeHeapSnapshot, idleMs });
 
   return function route(options) {
@@ -105,6 +108,7 @@ function createRoute({
     const served = {
       '': json(READING, (_, query) => figures(query)),
       '/inspect': json(READING, () => inspect()),
+      '/metrics': { methods: READING, handle: metrics },
       '/purge': json(['POST'], (req) => {
         refuseCrossSite(req, 'start a purge');
         return purgeInTurn();

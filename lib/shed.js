@@ -6,7 +6,7 @@ const { monitorEventLoopDelay } = require('node:perf_hooks');
 const { ERR_HEAPGAP_SHED } = require('./errors.js');
 const { readMemoryUsage } = require('./isolate.js');
 const { MAX_MS, readOptions } = require('./options.js');
-const { attempt, debug } = require('./route/attempt.js');
+const { attempt, debug } = require('./attempt.js');
 
 /** How often the event loop's delay is taken; @fastify/under-pressure's. */
 const RESOLUTION_MS = 10;

@@ -5,7 +5,7 @@ const { createHash, timingSafeEqual } = require('node:crypto');
 const { BlockList, isIP } = require('node:net');
 
 const { ERR_HEAPGAP_FORBIDDEN, ERR_HEAPGAP_UNAUTHORIZED, invalidArg } = require('../errors.js');
-const { attempt, debug } = require('./attempt.js');
+const { attempt, debug } = require('../attempt.js');
 const { Refusal } = require('./refusal.js');
 
 const LOOPBACK = new BlockList();

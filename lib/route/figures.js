@@ -2,8 +2,7 @@
 // The figures that GET answers, and what the diagnosis says of them.
 
 const { invalidArg } = require('../errors.js');
-const { withPatience } = require('../promises.js');
-const { attempt, debug } = require('./attempt.js');
+const { createRecentDiagnosis } = require('../recent-diagnosis.js');
 const { Refusal } = require('./refusal.js');
 
 const UNITS = {
@@ -31,59 +30,9 @@ function familiar({ process: memory, v8 }, unit) {
   return Object.fromEntries(shown);
 }
 
-/** A diagnosis reads every mapping of the process: not for each of those who poll. */
-const DIAGNOSIS_REST_MS = 5000;
-
-/** Figures must not wait for a diagnosis that a machine in trouble does not get done. */
-const PATIENCE_MS = 2000;
-
-const withoutDiagnosis = (reason) => ({
-  verdict: null,
-  summary: null,
-  findings: null,
-  window: null,
-  notes: [{ field: 'findings', reason }],
-});
-
-const LATE = withoutDiagnosis(`the diagnosis takes more than ${PATIENCE_MS} ms; ask again for it`);
-
-function failed(error) {
-  debug('could not diagnose: %o', error);
-  const own =
-    String(error?.code).startsWith('ERR_HEAPGAP_') && error.code !== 'ERR_HEAPGAP_INTERNAL';
-  return withoutDiagnosis(own ? error.message : 'the diagnosis failed');
-}
-
-/** One diagnosis for all who ask meanwhile and for some seconds after it. Never rejects. */
-function shareDiagnosis({ diagnose, now }) {
-  let latest;
-  let restsUntil = Number.NEGATIVE_INFINITY;
-
-  function start() {
-    restsUntil = Number.POSITIVE_INFINITY;
-    return attempt(diagnose)
-      .then(({ verdict, summary, findings, window }) => ({
-        verdict,
-        summary,
-        findings,
-        window,
-        notes: [],
-      }))
-      .catch(failed)
-      .finally(() => {
-        restsUntil = now() + DIAGNOSIS_REST_MS;
-      });
-  }
-
-  return () => {
-    if (now() >= restsUntil) latest = start();
-    return withPatience(latest, PATIENCE_MS, LATE);
-  };
-}
-
 /** Makes what answers GET; `query` is the request's. */
 function createFigures({ snapshot, diagnose, now }) {
-  const diagnosis = shareDiagnosis({ diagnose, now });
+  const diagnosis = createRecentDiagnosis({ diagnose, now });
   return async (query) => {
     const unit = readUnit(query);
     // Before the snapshot: the figures are to be those of now.

@@ -12,7 +12,7 @@ const {
   invalidArg,
 } = require('../errors.js');
 const { refuseCrossSite } = require('./cross-site.js');
-const { debug } = require('./attempt.js');
+const { debug } = require('../attempt.js');
 const { Refusal } = require('./refusal.js');
 const { begin, isAnswered } = require('./send.js');
 

@@ -2,7 +2,7 @@
 // Purges that many may ask for.
 
 const { ERR_HEAPGAP_RATE_LIMITED } = require('../errors.js');
-const { attempt } = require('./attempt.js');
+const { attempt } = require('../attempt.js');
 const { Refusal } = require('./refusal.js');
 
 /** A purge that concurrent callers share, and that then rests for `minIntervalMs`. */

@@ -2,7 +2,7 @@
 // How answers are written.
 
 const { ERR_HEAPGAP_INTERNAL } = require('../errors.js');
-const { debug } = require('./attempt.js');
+const { debug } = require('../attempt.js');
 const { Refusal } = require('./refusal.js');
 
 const HEADERS = {
@@ -25,11 +25,14 @@ function begin(res, status, headers) {
   for (const [name, text] of Object.entries({ ...HEADERS, ...headers })) res.setHeader(name, text);
 }
 
-function send(req, res, status, value, headers) {
+function sendText(req, res, status, body, headers) {
   if (isAnswered(res)) return;
-  const body = `${JSON.stringify(value ?? null, null, 2)}\n`;
   begin(res, status, { 'Content-Length': String(Buffer.byteLength(body)), ...headers });
   res.end(req.method === 'HEAD' ? undefined : body);
+}
+
+function send(req, res, status, value, headers) {
+  sendText(req, res, status, `${JSON.stringify(value ?? null, null, 2)}\n`, headers);
 }
 
 function sendError(req, res, error) {
@@ -46,4 +49,4 @@ function sendError(req, res, error) {
   send(req, res, 500, { error: { code, message } });
 }
 
-module.exports = { begin, isAnswered, send, sendError };
+module.exports = { begin, isAnswered, send, sendError, sendText };

@@ -1,0 +1,236 @@
+'use strict';
+// What heapgap/prometheus and heapgap/otel export: each metric's name, kind and unit, and where it is in a reading.
+
+/** What a metric is of: all processes of a cgroup see the same group. */
+const PROCESS = 'process';
+const GROUP = 'group';
+
+/**
+ * A metric: its name in parts, `unit` (`bytes`, `seconds`, or none for counts), what it is, and `read`, which gives a
+ * number, `null`, or rows of `[labels, number]` where `labels` names some.
+ */
+const gauge = (name, unit, help, read, more) => ({
+  name,
+  unit,
+  help,
+  read,
+  kind: 'gauge',
+  of: PROCESS,
+  labels: [],
+  ...more,
+});
+const counter = (...metric) => ({ ...gauge(...metric), kind: 'counter' });
+
+/** The parts of one object of a snapshot; each is missing where the object has no such figure. */
+const group = (first, part, figures, more) =>
+  Object.entries(figures).map(([key, [name, unit, help]]) =>
+    gauge([first, ...name], unit, help, (reading) => part(reading)?.[key] ?? null, more),
+  );
+
+const ALLOCATOR = group('allocator', ({ snapshot }) => snapshot.allocator, {
+  allocated: [['allocated'], 'bytes', 'Bytes that malloc handed out and that were not freed.'],
+  active: [['active'], 'bytes', 'Bytes in pages that hold at least one live object.'],
+  dirty: [['dirty'], 'bytes', 'Bytes in freed pages that were not given back yet.'],
+  muzzy: [['muzzy'], 'bytes', 'Bytes in pages given back lazily, which RSS may still count.'],
+  metadata: [['metadata'], 'bytes', 'Bytes of the allocator’s own book-keeping.'],
+  resident: [['resident'], 'bytes', 'Bytes that the allocator has in physical memory at the most.'],
+  mapped: [['mapped'], 'bytes', 'Bytes of address space that the allocator uses.'],
+  retained: [['retained'], 'bytes', 'Bytes of address space kept for later, without memory.'],
+  pinned: [['pinned'], 'bytes', 'Bytes that live objects keep in their pages beside themselves.'],
+  threadCaches: [['thread', 'caches'], 'bytes', 'Bytes of freed objects that threads keep.'],
+  free: [['free'], 'bytes', 'Bytes in free chunks, resident or not.'],
+  arenas: [['arenas'], '', 'Room for arenas.'],
+  backgroundThreads: [['background', 'threads'], '', 'jemalloc’s background threads.'],
+});
+
+const MEMORY = group('process', ({ snapshot }) => snapshot.process, {
+  rss: [['resident', 'memory'], 'bytes', 'Resident set size.'],
+  anon: [['anonymous', 'memory'], 'bytes', 'Of RSS: heaps, stacks and allocators.'],
+  file: [['file', 'memory'], 'bytes', 'Of RSS: mapped files.'],
+  shmem: [['shared', 'memory'], 'bytes', 'Of RSS: shared memory.'],
+  peak: [['peak', 'resident', 'memory'], 'bytes', 'The highest RSS so far.'],
+  swap: [['swapped', 'memory'], 'bytes', 'Anonymous memory swapped out.'],
+  threads: [['threads'], '', 'Threads.'],
+  fds: [['open', 'fds'], '', 'Open file descriptors.'],
+});
+
+const V8 = group('v8', ({ snapshot }) => snapshot.v8, {
+  heapTotal: [['heap', 'total'], 'bytes', 'Bytes that V8 has reserved for its heap.'],
+  heapUsed: [['heap', 'used'], 'bytes', 'Bytes of objects in V8’s heap.'],
+  heapLimit: [['heap', 'limit'], 'bytes', 'Where V8 gives up.'],
+  heapPhysical: [['heap', 'physical'], 'bytes', 'Bytes of V8’s heap in physical memory.'],
+  external: [['external'], 'bytes', 'Bytes of C++ objects bound to JavaScript ones.'],
+  arrayBuffers: [['array', 'buffers'], 'bytes', 'Bytes of Buffers and ArrayBuffers.'],
+});
+
+const CGROUP = group(
+  'cgroup',
+  ({ snapshot }) => snapshot.cgroup,
+  {
+    limit: [['memory', 'limit'], 'bytes', 'The lowest hard memory limit in force.'],
+    high: [['memory', 'high'], 'bytes', 'Where the kernel starts to throttle.'],
+    usage: [['memory', 'usage'], 'bytes', 'All that is charged to the group.'],
+    unreclaimable: [['memory', 'unreclaimable'], 'bytes', 'What has to fit under the limit.'],
+    peak: [['memory', 'peak'], 'bytes', 'The highest usage so far.'],
+  },
+  { of: GROUP },
+);
+
+const stallsOf = ({ snapshot }) => {
+  const { pressure } = snapshot.cgroup;
+  if (pressure === null) return [];
+  return ['some', 'full'].map((kind) => [{ kind, of: pressure.of }, pressure[kind].totalMs / 1000]);
+};
+
+const KERNEL = [
+  counter(
+    ['cgroup', 'oom', 'kills'],
+    '',
+    'Processes that the kernel’s OOM killer ended in the group.',
+    ({ snapshot }) => snapshot.cgroup.oomKills,
+    { of: GROUP },
+  ),
+  counter(
+    ['cgroup', 'memory', 'stall'],
+    'seconds',
+    'Time that some or all tasks waited for memory (PSI).',
+    stallsOf,
+    { of: GROUP, labels: ['kind', 'of'] },
+  ),
+];
+
+const infoOf = ({ snapshot }) => {
+  const { name, version } = snapshot.allocator;
+  return [[{ name, version: version ?? '' }, 1]];
+};
+
+const partsOf = ({ snapshot }) =>
+  Object.entries(snapshot.ledger.parts)
+    .filter(([, { bytes }]) => bytes !== null)
+    .map(([part, { bytes }]) => [{ part: snaked(part) }, bytes]);
+
+const GAP = [
+  gauge(
+    ['allocator', 'info'],
+    '',
+    'The live allocator: 1.',
+    infoOf,
+    // Of several processes, one series for each allocator, with how many have it.
+    { labels: ['name', 'version'] },
+  ),
+  gauge(['gap'], 'bytes', 'RSS less V8’s heap.', ({ snapshot }) => snapshot.gap),
+  gauge(['ledger'], 'bytes', 'RSS by parts that sum to it.', partsOf, { labels: ['part'] }),
+];
+
+const LEVELS = ['calm', 'pressure', 'limit'];
+
+const levelsOf = ({ snapshot }) =>
+  snapshot.governor === null
+    ? []
+    : LEVELS.map((level) => [{ level }, Number(snapshot.governor.level === level)]);
+
+const GOVERNOR_GAUGES = group(
+  'governor',
+  ({ snapshot }) => snapshot.governor,
+  {
+    limit: [['limit'], 'bytes', 'The limit that the governor keeps.'],
+    usage: [['usage'], 'bytes', 'What the governor holds against it.'],
+  },
+  { of: GROUP },
+);
+
+const ofGovernor = (key, scale = 1) => {
+  return ({ snapshot }) => (snapshot.governor ? snapshot.governor[key] * scale : null);
+};
+
+const GOVERNOR = [
+  gauge(['governor', 'running'], '', 'Whether a governor runs: 1 or 0.', ({ snapshot }) =>
+    Number(snapshot.governor?.running ?? false),
+  ),
+  gauge(['governor', 'level'], '', 'The governor’s level: 1, the others 0.', levelsOf, {
+    labels: ['level'],
+  }),
+  ...GOVERNOR_GAUGES,
+  counter(['governor', 'purges'], '', 'Purges by the governor.', ofGovernor('purges')),
+  counter(
+    ['governor', 'released'],
+    'bytes',
+    'By how much RSS fell in them.',
+    ofGovernor('released'),
+  ),
+  counter(
+    ['governor', 'purging'],
+    'seconds',
+    'How long the governor’s purges took.',
+    ofGovernor('purgeMs', 1 / 1000),
+  ),
+  counter(
+    ['governor', 'collections'],
+    '',
+    'V8’s collections that it asked for.',
+    ofGovernor('collections'),
+  ),
+];
+
+const PURGES = [
+  counter(['purges'], '', 'Calls of purge(), also by the route.', ({ purges }) => purges.count),
+  counter(
+    ['purge', 'released'],
+    'bytes',
+    'By how much RSS fell in them.',
+    ({ purges }) => purges.released,
+  ),
+];
+
+const codesOf = ({ diagnosis }) =>
+  (diagnosis?.findings ?? []).map(({ code, severity }) => [{ code, severity }, 1]);
+
+const bytesOf = ({ diagnosis }) =>
+  (diagnosis?.findings ?? [])
+    .filter(({ bytes }) => bytes !== null)
+    .map(({ code, bytes }) => [{ code }, bytes]);
+
+const verdictOf = ({ diagnosis }) =>
+  diagnosis?.verdict ? [[{ verdict: diagnosis.verdict }, 1]] : [];
+
+/** What costs a look at every mapping of the process; left out with `findings: false`. */
+const FINDINGS = [
+  gauge(['verdict', 'info'], '', 'What most of the gap is: 1.', verdictOf, { labels: ['verdict'] }),
+  gauge(['finding', 'info'], '', 'What diagnose() found: 1.', codesOf, {
+    labels: ['code', 'severity'],
+  }),
+  gauge(['finding'], 'bytes', 'How many bytes a finding is about.', bytesOf, { labels: ['code'] }),
+];
+
+const FIGURES = [
+  ...ALLOCATOR,
+  ...MEMORY,
+  ...V8,
+  ...CGROUP,
+  ...KERNEL,
+  ...GAP,
+  ...GOVERNOR,
+  ...PURGES,
+];
+
+function snaked(text) {
+  return text.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+/** Those that a caller gets who wants findings, or not. */
+const metricsFor = ({ findings }) => (findings ? [...FIGURES, ...FINDINGS] : FIGURES);
+
+/** What a metric has in a reading, as rows of `[labels, number]`; none where it is missing. */
+function rowsOf({ read }, reading) {
+  const found = read(reading);
+  if (found === null || found === undefined) return [];
+  return Array.isArray(found) ? found : [[{}, found]];
+}
+
+/** https://prometheus.io/docs/practices/naming/ */
+function prometheusName({ name, unit, kind }, prefix) {
+  const ending = [...(unit ? [unit] : []), ...(kind === 'counter' ? ['total'] : [])];
+  return prefix + [...name, ...ending].join('_');
+}
+
+module.exports = { GROUP, metricsFor, prometheusName, rowsOf };
