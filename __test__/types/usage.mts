@@ -28,6 +28,9 @@ import {
   type Watch,
   watch,
 } from 'heapgap';
+import heapgapFastify from 'heapgap/fastify';
+import { collectMetrics as observe } from 'heapgap/otel';
+import { collectMetrics, makeRegistry } from 'heapgap/prometheus';
 
 const name: AllocatorName = allocator().name;
 const capable: boolean = allocator().capabilities.purge && name === 'jemalloc';
@@ -111,6 +114,17 @@ shed({ maxRssBytes: '512MB' });
 // @ts-expect-error: no such option.
 shed({ healthCheck: () => true });
 
+await fastify().register(heapgapFastify, { path: '/memory', token: undefined });
+// @ts-expect-error: no such option.
+await fastify().register(heapgapFastify, { route: '/memory' });
+const scraped: string = await makeRegistry().metrics();
+collectMetrics({ register: makeRegistry(), prefix: 'my_', findings: false });
+// @ts-expect-error: a registry of prom-client.
+collectMetrics({ register: {} });
+observe({ findings: false, semanticConventions: undefined });
+// @ts-expect-error: a meter of OpenTelemetry.
+observe({ meter: 'heapgap' });
+
 export {
   before,
   capable,
@@ -130,6 +144,7 @@ export {
   reasons,
   released,
   rss,
+  scraped,
   shedFor,
   sockets,
   spaces,
