@@ -37,7 +37,7 @@ function route(options) {
     snapshot: freshSnapshot,
     purge,
     inspect,
-    diagnose,
+    diagnosis: ownDiagnosis().recentDiagnosis,
     makeRegistry: () => loaded(() => require('./lib/prometheus.js')).makeRegistry(),
   });
   return makeRoute(options);
@@ -64,17 +64,10 @@ function shed(options) {
   return makeShed(options);
 }
 
-let runDiagnosis;
+const ownDiagnosis = () => loaded(() => require('./lib/own-diagnosis.js'));
 
 async function diagnose(options) {
-  runDiagnosis ??= loaded(() => require('./lib/diagnose.js')).createDiagnose({
-    inspect,
-    experiment: loaded(() => require('./lib/experiment.js')).createExperiment({ inspect, purge }),
-    facts: () => loaded(() => require('./lib/facts.js')).facts(native.allocator().name),
-    addon: native.addon,
-    why: native.why,
-  });
-  return runDiagnosis(options);
+  return ownDiagnosis().diagnose(options);
 }
 
 let startGovernor;

@@ -115,7 +115,6 @@ const GAP = [
     '',
     'The live allocator: 1.',
     infoOf,
-    // Of several processes, one series for each allocator, with how many have it.
     { labels: ['name', 'version'] },
   ),
   gauge(['gap'], 'bytes', 'RSS less V8’s heap.', ({ snapshot }) => snapshot.gap),
@@ -173,7 +172,7 @@ const GOVERNOR = [
 ];
 
 const PURGES = [
-  counter(['purges'], '', 'Calls of purge(), also by the route.', ({ purges }) => purges.count),
+  counter(['purges'], '', 'Purges that were asked for and done.', ({ purges }) => purges.count),
   counter(
     ['purge', 'released'],
     'bytes',
@@ -223,8 +222,8 @@ const metricsFor = ({ findings }) => (findings ? [...FIGURES, ...FINDINGS] : FIG
 /** What a metric has in a reading, as rows of `[labels, number]`; none where it is missing. */
 function rowsOf({ read }, reading) {
   const found = read(reading);
-  if (found === null || found === undefined) return [];
-  return Array.isArray(found) ? found : [[{}, found]];
+  const rows = Array.isArray(found) ? found : [[{}, found]];
+  return rows.filter(([, value]) => Number.isFinite(value));
 }
 
 /** https://prometheus.io/docs/practices/naming/ */

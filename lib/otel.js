@@ -95,9 +95,10 @@ function collectMetrics(options) {
 
   async function observe(result) {
     const reading = await read();
-    for (const { metric, instrument } of metrics) {
-      for (const [labels, value] of rowsOf(metric, reading))
+    for (const { metric, instrument, complete } of metrics) {
+      for (const [labels, value] of complete(rowsOf(metric, reading))) {
         result.observe(instrument, value, labels);
+      }
     }
   }
   meter.addBatchObservableCallback(

@@ -1,12 +1,12 @@
 'use strict';
 // What exporters read: the figures of one moment, and what was found.
 
+// Hears of worker threads from here on.
+require('./isolates.js');
+const { recentDiagnosis } = require('./own-diagnosis.js');
 const { shared } = require('./promises.js');
 const { counts } = require('./purge.js');
 const { freshSnapshot } = require('./read.js');
-const { createRecentDiagnosis } = require('./recent-diagnosis.js');
-
-const diagnosis = createRecentDiagnosis({ diagnose: () => require('../index.js').diagnose() });
 
 const readFigures = async () => ({
   snapshot: await freshSnapshot({ resources: false }),
@@ -14,7 +14,7 @@ const readFigures = async () => ({
 });
 
 const readAll = async () => {
-  const found = await diagnosis();
+  const found = await recentDiagnosis();
   // After it: the figures are to be those of now.
   return { ...(await readFigures()), diagnosis: found };
 };

@@ -4,6 +4,7 @@
 const { ERR_HEAPGAP_METHOD_NOT_ALLOWED, ERR_HEAPGAP_NOT_FOUND } = require('./errors.js');
 const { readOptions } = require('./options.js');
 const { chooseAccess } = require('./route/access.js');
+const { createRecentDiagnosis } = require('./recent-diagnosis.js');
 const { refuseCrossSite } = require('./route/cross-site.js');
 const { createFigures } = require('./route/figures.js');
 const { createHeapSnapshots } = require('./route/heap-snapshot.js');
@@ -83,7 +84,7 @@ const READING = ['GET', 'HEAD'];
 
 /**
  * Makes `route()` from what it serves: `snapshot()` gives the figures or a promise of them, `purge()`,
- * `inspect()` and `diagnose()` promises of what they answer, `makeRegistry()` prom-client's metrics, `takeHeapSnapshot()` a
+ * `inspect()` and `diagnose()` promises of what they answer (`diagnosis()` a recent one), `makeRegistry()` prom-client's metrics, `takeHeapSnapshot()` a
  * stream. `now()` is a monotonic clock in milliseconds.
  */
 function createRoute({
@@ -95,9 +96,10 @@ function createRoute({
   takeHeapSnapshot,
   idleMs,
   now = () => performance.now(),
+  diagnosis = createRecentDiagnosis({ diagnose, now }),
 }) {
   // Shared by all handlers: each of these is for the whole process.
-  const figures = createFigures({ snapshot, diagnose, now });
+  const figures = createFigures({ snapshot, diagnosis });
   const metrics = createMetrics(makeRegistry);
   const heapSnapshots = createHeapSnapshots({ snapshot, take: takeHeapSnapshot, idleMs });
 

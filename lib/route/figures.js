@@ -2,7 +2,6 @@
 // The figures that GET answers, and what the diagnosis says of them.
 
 const { invalidArg } = require('../errors.js');
-const { createRecentDiagnosis } = require('../recent-diagnosis.js');
 const { Refusal } = require('./refusal.js');
 
 const UNITS = {
@@ -31,8 +30,7 @@ function familiar({ process: memory, v8 }, unit) {
 }
 
 /** Makes what answers GET; `query` is the request's. */
-function createFigures({ snapshot, diagnose, now }) {
-  const diagnosis = createRecentDiagnosis({ diagnose, now });
+function createFigures({ snapshot, diagnosis }) {
   return async (query) => {
     const unit = readUnit(query);
     // Before the snapshot: the figures are to be those of now.
