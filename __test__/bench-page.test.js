@@ -8,9 +8,11 @@ const path = require('node:path');
 const { describe, it } = require('node:test');
 const fc = require('fast-check');
 const { check, render, write } = require('../bench/page/index.js');
+const { REASONS } = require('../bench/page/reasons.js');
 const { FIGURES, isBetter, summarize } = require('../bench/page/summary.js');
 const { headlineTable, wins } = require('../bench/page/tables.js');
 const { judge, judgeCost } = require('../bench/page/targets.js');
+const { WORKLOADS } = require('../bench/table/workloads.js');
 const { logarithmic, linear, apart } = require('../bench/svg.js');
 const { benchResults, killedRun } = require('./support/bench-results.js');
 const { makeFolder } = require('./support/faulty.js');
@@ -224,6 +226,22 @@ describe('where another wins', () => {
       }),
     );
     assert.match(line, /^Gateway, kills at 350 MB: none of jemalloc as in the article; against/);
+  });
+
+  it('says why, where somebody has looked', () => {
+    const results = benchResults();
+    const images = results.workloads.find(({ name }) => name === 'images');
+    each(images, 'arena-max-2', (run) => Object.assign(run, { peakMb: 1 }));
+    const page = render(results)[PAGE];
+    assert.match(page, /^- Images, Peak RSS, MB: glibc, `MALLOC_ARENA_MAX=2` 1.*\. Why: fewer arenas/m);
+    const keys = FIGURES.map(({ key }) => key);
+    for (const [workload, reasons] of Object.entries(REASONS)) {
+      assert.ok(
+        WORKLOADS.some(({ name }) => name === workload),
+        workload,
+      );
+      for (const key of Object.keys(reasons)) assert.ok(keys.includes(key), key);
+    }
   });
 
   it('names nobody where one of heapgap’s is as good', () => {

@@ -12,6 +12,7 @@ const {
   killsAt,
   sharedPlaces,
 } = require('./summary.js');
+const { reasonOf } = require('./reasons.js');
 const { judge, judgeCost } = require('./targets.js');
 const { killed, median, quoted, signed } = require('./words.js');
 
@@ -216,7 +217,9 @@ function figureWins(workload) {
   return FIGURES.filter(({ better }) => better !== undefined).flatMap((figure) => {
     const found = winners(workload, figure).map((one) => told(one, figure));
     const against = owns.map((own) => told(own, figure)).join('; ');
-    return found.length === 0 ? [] : [`${figure.title}: ${found.join('; ')}; against ${against}`];
+    const why = reasonOf(workload.name, figure.key);
+    const line = `${figure.title}: ${found.join('; ')}; against ${against}`;
+    return found.length === 0 ? [] : [why === undefined ? line : `${line}. Why: ${why}`];
   });
 }
 
