@@ -8,6 +8,7 @@ const path = require('node:path');
 const { describe, it } = require('node:test');
 const fc = require('fast-check');
 const { check, render, write } = require('../bench/page/index.js');
+const { contenders } = require('../bench/contenders.js');
 const { REASONS } = require('../bench/page/reasons.js');
 const { FIGURES, isBetter, summarize } = require('../bench/page/summary.js');
 const { headlineTable, wins } = require('../bench/page/tables.js');
@@ -215,7 +216,7 @@ describe('where another wins', () => {
       }),
     );
     assert.deepEqual(found, [
-      'Gateway, p99, ms: mimalloc 30 (30–30); against `heapgap run` 50 (50–50); `heapgap run --govern` 50 (50–50)',
+      'Gateway, p99, ms: mimalloc 30 (30–30); against `heapgap run` 50 (50–50); `heapgap run --govern` 50 (50–50). Not explained yet.',
     ]);
   });
 
@@ -231,16 +232,23 @@ describe('where another wins', () => {
   it('says why, where somebody has looked', () => {
     const results = benchResults();
     const images = results.workloads.find(({ name }) => name === 'images');
-    each(images, 'arena-max-2', (run) => Object.assign(run, { peakMb: 1 }));
+    each(images, 'arena-max-2', (run) => Object.assign(run, { peakMb: 1, cpuSeconds: 1 }));
     const page = render(results)[PAGE];
-    assert.match(page, /^- Images, Peak RSS, MB: glibc, `MALLOC_ARENA_MAX=2` 1.*\. Why: fewer arenas/m);
+    assert.match(page, /^- Images, Peak RSS, MB: glibc, `MALLOC_ARENA_MAX=2` 1.*\. Fewer arenas/m);
+    assert.match(
+      page,
+      /^- Images, CPU, s: glibc, `MALLOC_ARENA_MAX=2` 1.*\. Not explained yet\.$/m,
+    );
     const keys = FIGURES.map(({ key }) => key);
     for (const [workload, reasons] of Object.entries(REASONS)) {
       assert.ok(
         WORKLOADS.some(({ name }) => name === workload),
         workload,
       );
-      for (const key of Object.keys(reasons)) assert.ok(keys.includes(key), key);
+      for (const [key, winners] of Object.entries(reasons)) {
+        assert.ok(key === 'kills' || keys.includes(key), key);
+        for (const name of Object.keys(winners)) assert.ok(contenders(name)[0], name);
+      }
     }
   });
 
@@ -290,6 +298,24 @@ describe('render()', () => {
     assert.equal(made.length, 7);
   });
 
+  it('draws the floor into RSS over time, where there is one', () => {
+    const dashed = (change) => {
+      const results = benchResults();
+      change(results.workloads[0]);
+      return render(results)['docs/benchmarks/rss-gateway.svg'].includes('stroke-dasharray="5 4"');
+    };
+    assert.equal(
+      dashed(() => {}),
+      true,
+    );
+    assert.equal(
+      dashed((workload) => {
+        workload.floor = null;
+      }),
+      false,
+    );
+  });
+
   it('makes Markdown that npm run lint leaves as it is', () => {
     const biome = require.resolve('@biomejs/biome/bin/biome');
     const words = [biome, 'format', `--stdin-file-path=${PAGE}`];
@@ -337,13 +363,16 @@ describe('render()', () => {
       failures,
     }));
   const LIMITS = [400, 300, 200];
-  const { contenders } = benchResults();
-  const names = contenders.map(({ name }) => name);
+  const names = benchResults().contenders.map(({ name }) => name);
   const byName = (arbitrary) =>
     fc.record(Object.fromEntries(names.map((name) => [name, arbitrary])), { requiredKeys: [] });
+  const bursts = fc.array(fc.record({ perSecond: amount, seconds: amount, idleSeconds: amount }), {
+    maxLength: 3,
+  });
   const survival = fc.record({
     workload: fc.constantFrom('gateway', 'images'),
     limitsMb: fc.subarray(LIMITS),
+    bursts,
     kills: byName(
       fc.record(Object.fromEntries(LIMITS.map((limit) => [limit, kills])), { requiredKeys: [] }),
     ),
@@ -352,9 +381,7 @@ describe('render()', () => {
     name: fc.constantFrom('gateway', 'images', 'render', 'pool'),
     title: fc.constantFrom('Gateway', 'Images'),
     about: fc.constant('It works.'),
-    bursts: fc.array(fc.record({ perSecond: amount, seconds: amount, idleSeconds: amount }), {
-      maxLength: 3,
-    }),
+    bursts,
     floor: orNull(fc.record({ idleMb: amount, peakMb: amount, restMb: amount })),
     p999Ms: byName(orNull(amount)),
     runs: byName(fc.array(run, { maxLength: 3 })),
@@ -404,7 +431,7 @@ describe('render()', () => {
       workloads: fc.uniqueArray(workload, { selector: ({ name }) => name, maxLength: 2 }),
       survival: fc.uniqueArray(survival, { selector: (one) => one.workload, maxLength: 2 }),
       cost: orNull(cost),
-      contenders: fc.subarray(contenders),
+      contenders: fc.subarray(benchResults().contenders),
     })
     .map((parts) => ({ ...benchResults(), ...parts }));
 
