@@ -8,9 +8,12 @@ const path = require('node:path');
 const { describe, it } = require('node:test');
 const fc = require('fast-check');
 const { check, render, write } = require('../bench/page/index.js');
+const { contenders } = require('../bench/contenders.js');
+const { REASONS } = require('../bench/page/reasons.js');
 const { FIGURES, isBetter, summarize } = require('../bench/page/summary.js');
 const { headlineTable, wins } = require('../bench/page/tables.js');
 const { judge, judgeCost } = require('../bench/page/targets.js');
+const { WORKLOADS } = require('../bench/table/workloads.js');
 const { logarithmic, linear, apart } = require('../bench/svg.js');
 const { benchResults, killedRun } = require('./support/bench-results.js');
 const { makeFolder } = require('./support/faulty.js');
@@ -213,7 +216,7 @@ describe('where another wins', () => {
       }),
     );
     assert.deepEqual(found, [
-      'Gateway, p99, ms: mimalloc 30 (30–30); against `heapgap run` 50 (50–50); `heapgap run --govern` 50 (50–50)',
+      'Gateway, p99, ms: mimalloc 30 (30–30); against `heapgap run` 50 (50–50); `heapgap run --govern` 50 (50–50). Not explained yet.',
     ]);
   });
 
@@ -224,6 +227,29 @@ describe('where another wins', () => {
       }),
     );
     assert.match(line, /^Gateway, kills at 350 MB: none of jemalloc as in the article; against/);
+  });
+
+  it('says why, where somebody has looked', () => {
+    const results = benchResults();
+    const images = results.workloads.find(({ name }) => name === 'images');
+    each(images, 'arena-max-2', (run) => Object.assign(run, { peakMb: 1, cpuSeconds: 1 }));
+    const page = render(results)[PAGE];
+    assert.match(page, /^- Images, Peak RSS, MB: glibc, `MALLOC_ARENA_MAX=2` 1.*\. Fewer arenas/m);
+    assert.match(
+      page,
+      /^- Images, CPU, s: glibc, `MALLOC_ARENA_MAX=2` 1.*\. Not explained yet\.$/m,
+    );
+    const keys = FIGURES.map(({ key }) => key);
+    for (const [workload, reasons] of Object.entries(REASONS)) {
+      assert.ok(
+        WORKLOADS.some(({ name }) => name === workload),
+        workload,
+      );
+      for (const [key, winners] of Object.entries(reasons)) {
+        assert.ok(key === 'kills' || keys.includes(key), key);
+        for (const name of Object.keys(winners)) assert.ok(contenders(name)[0], name);
+      }
+    }
   });
 
   it('names nobody where one of heapgap’s is as good', () => {
@@ -270,6 +296,24 @@ describe('render()', () => {
     const made = Object.keys(files).filter((file) => file.endsWith('.svg'));
     assert.deepEqual(shown.sort(), made.sort());
     assert.equal(made.length, 7);
+  });
+
+  it('draws the floor into RSS over time, where there is one', () => {
+    const dashed = (change) => {
+      const results = benchResults();
+      change(results.workloads[0]);
+      return render(results)['docs/benchmarks/rss-gateway.svg'].includes('stroke-dasharray="5 4"');
+    };
+    assert.equal(
+      dashed(() => {}),
+      true,
+    );
+    assert.equal(
+      dashed((workload) => {
+        workload.floor = null;
+      }),
+      false,
+    );
   });
 
   it('makes Markdown that npm run lint leaves as it is', () => {
@@ -319,13 +363,16 @@ describe('render()', () => {
       failures,
     }));
   const LIMITS = [400, 300, 200];
-  const { contenders } = benchResults();
-  const names = contenders.map(({ name }) => name);
+  const names = benchResults().contenders.map(({ name }) => name);
   const byName = (arbitrary) =>
     fc.record(Object.fromEntries(names.map((name) => [name, arbitrary])), { requiredKeys: [] });
+  const bursts = fc.array(fc.record({ perSecond: amount, seconds: amount, idleSeconds: amount }), {
+    maxLength: 3,
+  });
   const survival = fc.record({
     workload: fc.constantFrom('gateway', 'images'),
     limitsMb: fc.subarray(LIMITS),
+    bursts,
     kills: byName(
       fc.record(Object.fromEntries(LIMITS.map((limit) => [limit, kills])), { requiredKeys: [] }),
     ),
@@ -334,9 +381,7 @@ describe('render()', () => {
     name: fc.constantFrom('gateway', 'images', 'render', 'pool'),
     title: fc.constantFrom('Gateway', 'Images'),
     about: fc.constant('It works.'),
-    bursts: fc.array(fc.record({ perSecond: amount, seconds: amount, idleSeconds: amount }), {
-      maxLength: 3,
-    }),
+    bursts,
     floor: orNull(fc.record({ idleMb: amount, peakMb: amount, restMb: amount })),
     p999Ms: byName(orNull(amount)),
     runs: byName(fc.array(run, { maxLength: 3 })),
@@ -386,7 +431,7 @@ describe('render()', () => {
       workloads: fc.uniqueArray(workload, { selector: ({ name }) => name, maxLength: 2 }),
       survival: fc.uniqueArray(survival, { selector: (one) => one.workload, maxLength: 2 }),
       cost: orNull(cost),
-      contenders: fc.subarray(contenders),
+      contenders: fc.subarray(benchResults().contenders),
     })
     .map((parts) => ({ ...benchResults(), ...parts }));
 

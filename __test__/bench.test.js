@@ -13,7 +13,8 @@ const { promisify } = require('node:util');
 
 const { contenders } = require('../bench/contenders.js');
 const { makeInputs } = require('../bench/services/inputs.js');
-const { median } = require('../bench/statistics.js');
+const { median, quantile } = require('../bench/statistics.js');
+const { floorOf, p999Of } = require('../bench/table/plan.js');
 const { run } = require('../bench/table/run.js');
 const { WORKLOADS } = require('../bench/table/workloads.js');
 const { makeCgroup } = require('./support/cgroup.js');
@@ -45,7 +46,8 @@ test('a run of everything but the cost, small', (t) => {
     WORKLOADS.map(({ name }) => name),
   );
   for (const { name, floor, p999Ms, runs } of results.workloads) {
-    assert.ok(floor.peakMb >= floor.idleMb, name);
+    for (const mb of [floor.idleMb, floor.peakMb, floor.restMb])
+      assert.ok(mb > 20 && mb < 512, name);
     assert.deepEqual(p999Ms, { glibc: null, 'run --govern': null }, 'too few requests');
     for (const [contender, [only]] of Object.entries(runs)) {
       const where = `${name} under ${contender}`;
@@ -58,7 +60,8 @@ test('a run of everything but the cost, small', (t) => {
         only.peakMb >= most - 1 - os.availableParallelism() / 4,
         `${where}: ${only.peakMb} below ${most}`,
       );
-      assert.ok(only.restCpuSeconds >= 0 && only.restLoopDelayMs >= 0, where);
+      assert.ok(Number.isFinite(only.restCpuSeconds), where);
+      assert.ok(Number.isFinite(only.restLoopDelayMs) && only.restLoopDelayMs < 10_000, where);
       assert.ok(only.gapMb.peak > 0 && only.gapMb.peak < only.peakMb, where);
     }
   }
@@ -82,6 +85,38 @@ test('what is asked for and unknown is named', () => {
     assert.equal(status, 1, name);
     assert.match(stderr, expected);
   }
+});
+
+describe('what runs come to', () => {
+  const survived = (latenciesMs) => ({ outcome: 'survived', latenciesMs });
+  const upTo = (count) => Array.from({ length: count }, (_, i) => count - i);
+
+  test('p99.9 is of all rounds together, from 1,000 requests on', () => {
+    assert.equal(p999Of([survived(upTo(500)), survived(upTo(500))]), 500);
+    assert.equal(p999Of([survived(upTo(1000))]), 999);
+    assert.equal(p999Of([survived(upTo(999))]), null);
+    assert.equal(p999Of([survived(upTo(2000)), { outcome: 'killed' }]), null);
+  });
+
+  test('the floor is the least idle RSS, and what the counting run had live beyond its own start', () => {
+    const counted = {
+      outcome: 'survived',
+      idleMb: 70,
+      floor: { idle: 10 * MIB, peak: 110 * MIB, now: 30 * MIB },
+    };
+    const idle = (...all) => all.map((idleMb) => ({ outcome: 'survived', idleMb }));
+    const others = [idle(60, 61, 62), idle(50, 55, 90), [{ outcome: 'killed' }]];
+    assert.deepEqual(floorOf(counted, others), { idleMb: 55, peakMb: 155, restMb: 75 });
+    assert.equal(floorOf(undefined, others), null);
+    assert.equal(floorOf({ outcome: 'killed' }, others), null);
+    assert.equal(floorOf(counted, []), null);
+  });
+
+  test('a quantile is the nearest rank', () => {
+    assert.equal(quantile([3, 1, 2], 0.5), 2);
+    assert.equal(quantile([3, 1, 2], 0.99), 3);
+    assert.equal(quantile([], 0.5), undefined);
+  });
 });
 
 describe('the load', () => {

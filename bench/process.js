@@ -84,7 +84,7 @@ function memoryOf({ child }) {
   return { rssMb: of('VmRSS'), peakMb: of('VmHWM') };
 }
 
-/** Makes the peak of RSS that of now: proc_pid_clear_refs(5). */
+/** Makes the peak of RSS that of now: proc_pid_clear_refs(5). Takes a kernel with CONFIG_PROC_PAGE_MONITOR. */
 function resetPeak({ child }) {
   fs.writeFileSync(`/proc/${child.pid}/clear_refs`, '5');
 }
@@ -93,9 +93,11 @@ function resetPeak({ child }) {
 function counted({ folder, v1 }) {
   const read = (name) => fs.readFileSync(path.join(folder, name), 'utf8');
   const events = read(v1 ? 'memory.oom_control' : 'memory.events');
+  const peak = v1 ? 'memory.max_usage_in_bytes' : 'memory.peak';
   return {
     oomKills: Number(/^oom_kill (\d+)$/m.exec(events)[1]),
-    peakMb: Number(read(v1 ? 'memory.max_usage_in_bytes' : 'memory.peak')) / MIB,
+    // Version 2 has it from Linux 5.19 on.
+    peakMb: fs.existsSync(path.join(folder, peak)) ? Number(read(peak)) / MIB : null,
   };
 }
 

@@ -89,6 +89,7 @@ const workload = (name, title) => ({
 const survivalOf = (name) => ({
   workload: name,
   limitsMb: [350, 280, 240],
+  bursts: BURSTS,
   kills: {
     ...Object.fromEntries(
       NAMES.map((one) => [one, { 350: { runs: 3, kills: 3, errors: 0, failures: [] } }]),

@@ -5,11 +5,11 @@ const { number } = require('../documents.js');
 const { killTable } = require('../governor/summary.js');
 const { NOISE } = require('./summary.js');
 const tables = require('./tables.js');
+const { counted } = require('./words.js');
 
 const list = (texts) => texts.map((text) => `- ${text}`).join('\n');
 const image = (title, name) => `![${title}](benchmarks/${name}.svg)`;
 const present = (parts) => parts.filter((part) => part !== null && part !== '');
-const plural = (count, what) => `${count} ${what}${count === 1 ? '' : 's'}`;
 
 /** In how many of all orders two contenders' rounds do not mix, as a percentage. */
 function byChance(rounds) {
@@ -19,11 +19,11 @@ function byChance(rounds) {
 }
 
 const noise = ({ rounds }) =>
-  `Two figures differ beyond noise where their ranges (least to most) do not overlap and their medians differ by more than ${100 * NOISE} %. With ${plural(rounds, 'round')} each, chance alone parts the ranges of ${byChance(rounds)} in 100 comparisons.`;
+  `Two figures differ beyond noise where their ranges (least to most) do not overlap and their medians differ by more than ${100 * NOISE} %. With ${counted(rounds, 'round')} each, chance alone parts the ranges of ${byChance(rounds)} in 100 comparisons.`;
 
 function machineOf({ machine }) {
   const { cpu, cpus, memoryMb, kernel, libc, node } = machine;
-  return `${cpu}, ${plural(cpus, 'CPU')}, ${number(memoryMb)} MB; ${kernel}; ${libc}; Node.js ${node}`;
+  return `${cpu}, ${counted(cpus, 'CPU')}, ${number(memoryMb)} MB; ${kernel}; ${libc}; Node.js ${node}`;
 }
 
 const intro = ({ command, date, minutes, limitMb }) => [
@@ -52,10 +52,24 @@ function headline(workload) {
 
 const headlines = ({ rounds }, workloads) => [
   '## The article’s table, and ours',
-  `Medians of ${plural(rounds, 'round')}; the change is against glibc. OOM kills are those at ` +
+  `Medians of ${counted(rounds, 'round')}; the change is against glibc. OOM kills are those at ` +
     'the limits that all of a table’s contenders were run at: below, some were not run, because they had been killed every time before. “—”: nothing to compare, or the article has no such row.',
   ...workloads.flatMap(headline),
 ];
+
+const requestsIn = (bursts) =>
+  bursts.reduce((sum, { perSecond, seconds }) => sum + Math.round(perSecond * seconds), 0);
+
+/** Which of so many, counted from the slowest, is at a share of them. */
+const rankAt = (requests, share) => requests - Math.ceil(requests * share) + 1;
+
+const nth = (rank) => `${rank}${['st', 'nd', 'rd'][rank - 1] ?? 'th'}`;
+
+const requests = ({ bursts }) =>
+  `${counted(requestsIn(bursts), 'request')} in a run, so that its p99 is the ${nth(rankAt(requestsIn(bursts), 0.99))} slowest of them.`;
+
+const smallerLoad = ({ smallerBursts: bursts }) =>
+  `Below the largest limit: ${bursts.map(({ perSecond }) => perSecond).join(', then ')} requests per s, for ${number(bursts[0]?.seconds ?? 0)} s each.`;
 
 const survival = (workload, contenders) =>
   workload.places.length < 2
@@ -64,12 +78,14 @@ const survival = (workload, contenders) =>
         `#### ${workload.title}: who is killed`,
         image(`Runs killed, by memory limit: ${workload.title}`, `survival-${workload.name}`),
         killTable({ free: contenders, limits: workload.places }),
+        smallerLoad(workload),
       ];
 
 const section = (workload, contenders) => [
   `### ${workload.title}: all contenders`,
   workload.about,
   tables.loadTable(workload.bursts),
+  requests(workload),
   tables.fullTable(workload),
   list([...tables.failures(workload), ...tables.errors(workload)]),
   image(`RSS over time: ${workload.title}`, `rss-${workload.name}`),
@@ -79,8 +95,8 @@ const section = (workload, contenders) => [
 
 const sections = ({ contenders }, workloads) => [
   '## By workload',
-  'Median (least–most) of the rounds. “The gap” is RSS less V8’s heap (`heapTotal`). “—” is a figure that was not measured: p99.9 is of the requests of all rounds and ' +
-    'needs 1,000, a floor is of memory only, and the rest the run could not read. “At rest” is the minute after the load. “†”: some of the runs were killed, and those ' +
+  'Median (least–most) of the rounds. “The gap” is RSS less V8’s heap (`heapTotal`). “—” is a figure that was not measured: p99.9 is of the requests of all rounds, and ' +
+    'needs 1,000: it is about the second slowest of them; a floor is of memory only, and the rest the run could not read. “At rest” is the minute after the load. “†”: some of the runs were killed, and those ' +
     'that survived are a selection.',
   ...workloads.flatMap((workload) => section(workload, contenders)),
 ];
@@ -105,7 +121,7 @@ const service = (measured) =>
     ? []
     : [
         '### All of it in a service',
-        `${plural(measured.windows, 'window')} of ${number(measured.windowSeconds)} s with the route polled each second and the governor on, in turn with as many ` +
+        `${counted(measured.windows, 'window')} of ${number(measured.windowSeconds)} s with the route polled each second and the governor on, in turn with as many ` +
           'without, under as much load as the service takes. The quotients are of neighbouring windows; “off ÷ off” is how far two differ without a reason.',
         tables.serviceTable(measured),
       ];
@@ -139,7 +155,8 @@ function wins(workloads) {
   return [
     '## Where another contender wins',
     'Every figure in which another contender is better than `heapgap run` and than `heapgap run --govern`, beyond noise, and every ' +
-      'limit that another survives and neither of these:',
+      'limit that another survives and neither of these. p99.9 and what is measured at rest are not judged: the one is a single figure, ' +
+      'in the other is what else ran.',
     found.length === 0 ? 'None.' : list(found),
   ];
 }
@@ -149,17 +166,20 @@ const method = ({ limitMb, rounds }) => [
   list([
     `Each run is a new process in a new memory cgroup of ${limitMb} MB. The load comes from outside of the group, on the same CPUs.`,
     'The load is open: requests are due at a fixed rate, whether or not earlier ones were answered. Latency counts from ' +
-      'when a request was due, so a service that stalls is charged for all who waited.',
+      'when a request was due, so a service that stalls is charged for all who waited. What failed is in no percentile; it is counted in `errors`, and ' +
+      'where there are any, no latency is compared.',
     'Answers per second are counted from the beginning of each burst to its last answer. A service that keeps up answers as many as are ' +
       'due: the row tells who does not keep up, not who could do more.',
     'Peak RSS is the kernel’s own (`VmHWM`), from just before the first request. RSS over time, `heapUsed` and the gap are sampled, `heapUsed` every 100 ms: a ' +
       'peak between two samples is missed.',
-    'The event loop’s delay is the longest of Node.js’s `monitorEventLoopDelay()`, less its own interval of 10 ms.',
-    'The floor is an estimate of what the service itself needs: RSS when it listens, of the contender that takes least, and what malloc and V8’s heap held beyond that, ' +
-      'at its highest under the load (peak), where it includes garbage that V8 had not collected, or a minute after it (rest), when all was collected. heapgap counts it from inside, in one run of its ' +
-      'own, under `heapgap run` with heapgap loaded. It has no freed page, but in another run V8 may collect earlier: a ' +
-      'peak can end below it.',
-    'The smaller limits were chosen in trials such that some contender is killed at some of them, and `dirty_decay_ms` of `heapgap run` by trials of these workloads.',
+    'The event loop’s delay is the longest of Node.js’s `monitorEventLoopDelay()`, less its own interval of 10 ms. In what is measured at rest is the load of the ' +
+      'runs beside it, and what the benchmark’s own timers take, some 6,600 wake-ups.',
+    'The floor is an estimate of what the service itself needs: RSS when it listens, of the contender that takes least, and what malloc and V8’s heap held beyond what they held ' +
+      'then: at their highest under the load (peak), garbage included that V8 had not collected, and a minute after it (rest), with all garbage collected. heapgap counts ' +
+      'it from inside, every 20 ms, in one run of its own under `heapgap run`. No freed page is in it, but V8 may collect earlier in another run: a peak ' +
+      'can be below it.',
+    'The smaller limits were chosen in trials such that some contender is killed at some of them, and `dirty_decay_ms` and `narenas` of `heapgap run` by trials of these workloads. ' +
+      'There the load is shorter, and the service does not rest. No group may swap.',
     'Each round runs every contender in turn, so that whatever else the machine does falls on all. While one rests after its load, the ' +
       'next is under its own.',
     'A run counts as killed when it ended before its time. One that ended otherwise than by the kernel’s OOM killer is named ' +
@@ -208,7 +228,7 @@ function summary(results, workloads) {
   return [
     `${first.title}, with a limit of ${results.limitMb} MB and with smaller ones. Changes are against glibc; on the right is what the article found that heapgap began with.`,
     found,
-    `Medians of ${plural(results.rounds, 'round')}${roundsApart(first)}, on ${machineOf(results)}. ${link} has the ranges, the other workloads and allocators, where ` +
+    `Medians of ${counted(results.rounds, 'round')}${roundsApart(first)}, on ${machineOf(results)}. ${link} has the ranges, the other workloads and allocators, where ` +
       'another one wins, and which targets are missed.',
   ].join('\n\n');
 }

@@ -95,7 +95,7 @@ function rssPanel({ name, title }, box, { workload, seconds, most }) {
   const x = linear(seconds, [box.x, box.right], { count: 6, tight: true });
   const y = linear(most, [box.bottom, box.y], { count: 4 });
   const scales = { x, y };
-  const floor = workload.floor?.peakMb.median;
+  const floor = workload.floor?.peakMb;
   const reference = name === 'glibc' ? [] : (workload.runs.glibc ?? []);
   const dashed = 'stroke-dasharray="5 4"';
   return [
@@ -114,7 +114,7 @@ function rss(workload, contenders) {
   const here = contenders.filter(({ name }) => workload.runs[name]?.length > 0);
   const series = here.flatMap(({ name }) => workload.runs[name].flatMap((run) => run.series));
   const ends = burstTimes(workload.bursts).map(([, to]) => to);
-  const most = [...series.map(([, mb]) => mb), workload.floor?.peakMb.median ?? 0];
+  const most = [...series.map(([, mb]) => mb), workload.floor?.peakMb ?? 0];
   const shared = {
     workload,
     seconds: [...series.map(([second]) => second), ...ends].reduce((a, b) => Math.max(a, b), 0),
@@ -123,7 +123,7 @@ function rss(workload, contenders) {
   const boxes = panels(here.length, RSS_PANELS);
   const height = (boxes.at(-1)?.bottom ?? 0) + 42;
   const key =
-    'RSS, MB, of the run with the median peak; grey line: that of glibc; dashed: the floor’s peak; shaded: requests are due; ✕: killed';
+    'RSS, MB, of a run in the middle by its peak; grey line: that of glibc; dashed: the floor’s peak; shaded: requests are due; ✕: killed';
   return picture({ width: WIDTH, height, title: `${workload.title}: RSS over time` }, [
     text(8, 18, key, `font-size="${SMALL + 1}"`),
     ...here.flatMap((one, i) => rssPanel(one, boxes[i], shared)),

@@ -61,8 +61,8 @@ export interface Run {
   outcome: string;
   /** What it wrote to standard error, where it did not survive. */
   said?: string;
-  /** The kernel's peak from just before the first request: VmHWM, or the group's in a run that did not survive. The rest is null there. */
-  peakMb: number;
+  /** The kernel's peak from just before the first request: VmHWM; or, of a run that did not survive, the group's since it was made, page cache included. The rest is null there. */
+  peakMb: number | null;
   /** RSS when the last answer has come, 15 and 60 s later. */
   afterMb: { 0: number; 15: number; 60: number } | null;
   /** The largest heapUsed that was seen (every 100 ms). */
@@ -83,7 +83,7 @@ export interface Run {
   /** The same two of the minute after it. */
   restCpuSeconds: number | null;
   restLoopDelayMs: number | null;
-  /** RSS over time, from just before the first request: seconds, MB. Of the run with the median peak; empty in the others. */
+  /** RSS over time, from just before the first request: seconds, MB. Of a run in the middle by its peak; empty in the others. */
   series: [number, number][];
 }
 
@@ -91,6 +91,8 @@ export interface Survival {
   workload: Workload['name'];
   /** In descending order. */
   limitsMb: number[];
+  /** The load, which is less than that with the limit of all figures. */
+  bursts: Workload['bursts'];
   /** By contender, then by limit. Not run (absent) where every run at a larger limit was killed. */
   kills: Record<
     string,

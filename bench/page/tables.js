@@ -12,8 +12,9 @@ const {
   killsAt,
   sharedPlaces,
 } = require('./summary.js');
+const { reasonOf } = require('./reasons.js');
 const { judge, judgeCost } = require('./targets.js');
-const { killed, median, quoted, signed } = require('./words.js');
+const { counted, killed, median, quoted, signed } = require('./words.js');
 
 const OWN = [UNGOVERNED, GOVERNED];
 const isOwn = ({ name }) => OWN.includes(name);
@@ -108,7 +109,8 @@ function errors({ contenders, places }) {
     places
       .filter(({ contenders: at }) => at[name].errors > 0)
       .map(
-        ({ limit, contenders: at }) => `${title}, ${limit} MB: ${at[name].errors} requests failed`,
+        ({ limit, contenders: at }) =>
+          `${title}, ${limit} MB: ${counted(at[name].errors, 'request')} failed`,
       ),
   );
 }
@@ -210,18 +212,25 @@ function winners({ contenders }, figure) {
     .sort((a, b) => (isBetter(figure, a, b) ? -1 : Number(isBetter(figure, b, a))));
 }
 
+/** Why they win, as far as somebody has looked. */
+function reasonsFor({ name }, key, winning) {
+  const known = winning.flatMap((one) => reasonOf(name, key, one.name) ?? []);
+  return `. ${known.length === 0 ? 'Not explained yet.' : [...new Set(known)].join(' ')}`;
+}
+
 function figureWins(workload) {
   const owns = workload.contenders.filter(isOwn);
   const told = (one, figure) => `${one.title} ${figureCell(one, figure)}`;
   return FIGURES.filter(({ better }) => better !== undefined).flatMap((figure) => {
-    const found = winners(workload, figure).map((one) => told(one, figure));
+    const found = winners(workload, figure);
     const against = owns.map((own) => told(own, figure)).join('; ');
-    return found.length === 0 ? [] : [`${figure.title}: ${found.join('; ')}; against ${against}`];
+    const line = `${figure.title}: ${found.map((one) => told(one, figure)).join('; ')}; against ${against}`;
+    return found.length === 0 ? [] : [line + reasonsFor(workload, figure.key, found)];
   });
 }
 
 /** Limits that others survive and neither of heapgap's does. */
-function survivalWins({ contenders, places }) {
+function survivalWins({ name, contenders, places }) {
   const owns = contenders.filter(isOwn);
   return places.flatMap(({ limit, contenders: at }) => {
     const dies = ({ name }) => at[name].kills > 0 || at[name].dead === true;
@@ -229,9 +238,8 @@ function survivalWins({ contenders, places }) {
     if (found.length === 0 || !owns.every(dies)) return [];
     const told = (one) =>
       at[one.name].runs > 0 ? `${one.title} ${runsOf(at[one.name])}` : one.title;
-    return [
-      `kills at ${limit} MB: none of ${found.map(({ title }) => title).join('; ')}; against ${owns.map(told).join('; ')}`,
-    ];
+    const line = `kills at ${limit} MB: none of ${found.map(({ title }) => title).join('; ')}; against ${owns.map(told).join('; ')}`;
+    return [line + reasonsFor({ name }, 'kills', found)];
   });
 }
 

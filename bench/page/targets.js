@@ -27,11 +27,16 @@ const unitOf = ({ title }) => title.split(', ')[1] ?? '';
 /** What was measured: its words, and whether the target is met; null where nothing can be said. */
 const answer = (measured, met = null) => ({ measured, met });
 
+/** What failed is in no latency. */
+const hides = (key, { errors }) => ['p50', 'p99'].includes(key) && errors > 0;
+
 /** Why two contenders cannot be compared in a figure, as an answer; null where they can. */
 function obstacle(own, other, key) {
   if (own.kills > 0) return answer(killed(own), false);
+  if (hides(key, own)) return answer(`${own.errors} requests failed`, false);
   if (other === undefined) return answer('not measured');
   if (other.kills > 0) return answer(`${other.title}: ${killed(other)}`);
+  if (hides(key, other)) return answer(`${other.title}: ${other.errors} requests failed`);
   return own.figures[key] === null || other.figures[key] === null ? answer('not measured') : null;
 }
 

@@ -17,8 +17,10 @@ const median = (figure, unit = '') =>
 
 const killed = ({ kills, runs }) => `${kills} of ${runs} killed`;
 
+const counted = (count, what) => `${count} ${what}${count === 1 ? '' : 's'}`;
+
 /** Text of a program's own, safe in Markdown. */
 const quoted = (said) =>
   `\`${said.trim().split('\n')[0].replaceAll('`', "'").replaceAll('|', '/')}\``;
 
-module.exports = { killed, median, quoted, signed };
+module.exports = { counted, killed, median, quoted, signed };

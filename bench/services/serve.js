@@ -33,23 +33,21 @@ function live() {
   return v8.getHeapStatistics().used_heap_size + allocated - threadCaches;
 }
 
-const gc = exposedGc();
-/** The same without garbage. */
-function liveAfterGc() {
-  gc();
-  return live();
-}
-
-/** What was live before the load, with what V8 had not collected then and without; and the most of it since. */
-const floor = process.env.HEAPGAP_BENCH_FLOOR ? { idle: null, idleLive: null, peak: null } : null;
+/** What was live before the load, and the most since, with what V8 had not collected. */
+const floor = process.env.HEAPGAP_BENCH_FLOOR ? { idle: null, peak: null } : null;
 
 function beginFloor() {
   floor.idle = live();
-  floor.idleLive = liveAfterGc();
   floor.peak = floor.idle;
   setInterval(() => {
     floor.peak = Math.max(floor.peak, live());
   }, SAMPLE_MS / 5);
+}
+
+/** What is live now, without garbage. */
+function liveAfterGc() {
+  exposedGc()();
+  return live();
 }
 
 /** The longest since it was last asked. */

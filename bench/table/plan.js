@@ -113,7 +113,7 @@ async function runAll(store, planned, say) {
 
 const rounded = (series) => series.map((point) => point.map((value) => Number(value.toFixed(1))));
 
-/** RSS over time is kept of one run only: of the one in the middle by its peak. */
+/** RSS over time is kept of one run only: of one in the middle by its peak. */
 function withOneSeries(results) {
   const byPeak = [...results].sort((a, b) => a.peakMb - b.peakMb);
   const chosen = byPeak[Math.floor(byPeak.length / 2)];
@@ -150,20 +150,25 @@ function p999Of(results) {
   return all.length < ENOUGH ? null : quantile(all, 0.999);
 }
 
-/** Of the contender that takes least: its median RSS when it listens. */
+/** RSS when the service listens, of the contender that takes least; null where none did. */
 function leastIdle(byContender) {
   const medians = byContender.map((results) =>
     spread(results.flatMap(({ idleMb = [] }) => idleMb)),
   );
-  return Math.min(...medians.flatMap((idle) => idle?.median ?? []));
+  const known = medians.flatMap((idle) => idle?.median ?? []);
+  return known.length === 0 ? null : Math.min(...known);
 }
 
-/** What a service holds, from the run that counted it: the least RSS at rest, and what was live beyond that. */
+/**
+ * What a service holds: the least RSS when it listens, and what the run that counted it had live beyond what was live
+ * then. What start-up left as garbage is in both, and so in neither sum: its room is used again.
+ */
 function floorOf(counted, byContender) {
-  if (counted === undefined || wasKilled(counted)) return null;
-  const idleMb = leastIdle([...byContender, [counted]]);
-  const { idle, idleLive, peak, now } = counted.floor;
-  return { idleMb, peakMb: idleMb + (peak - idle) / MIB, restMb: idleMb + (now - idleLive) / MIB };
+  const idleMb = leastIdle(byContender);
+  if (counted === undefined || wasKilled(counted) || idleMb === null) return null;
+  const { idle, peak, now } = counted.floor;
+  const above = (live) => idleMb + (live - idle) / MIB;
+  return { idleMb, peakMb: above(peak), restMb: above(now) };
 }
 
 /** `Workload[]`. */
@@ -207,10 +212,20 @@ function survivalsOf(store, workloads, settings) {
   return chosen.map((workload) => ({
     workload: workload.name,
     limitsMb: workload.limitsMb,
+    bursts: burstsOf(workload, settings.survival.bursts),
     kills: Object.fromEntries(
       settings.contenders.map((name) => [name, Object.fromEntries(killsOf(workload, name))]),
     ),
   }));
 }
 
-module.exports = { LIMIT_MB, runAll, survivalRuns, survivalsOf, tableRuns, workloadsOf };
+module.exports = {
+  LIMIT_MB,
+  floorOf,
+  p999Of,
+  runAll,
+  survivalRuns,
+  survivalsOf,
+  tableRuns,
+  workloadsOf,
+};

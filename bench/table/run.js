@@ -85,6 +85,27 @@ async function loadOn(service, port, bursts) {
 
 const isOver = ({ child }) => child.exitCode !== null || child.signalCode !== null;
 
+/** What the kernel says of a service that it kills is gone before its end is known: so long that may take. */
+const END_MS = 1000;
+
+/** Waits for the end of a service that could not be asked; throws `error` where it goes on. */
+async function ended(service, error) {
+  await Promise.race([service.exited, sleep(END_MS)]);
+  if (!isOver(service)) throw error;
+}
+
+/** What the service has taken until now, from where its peak is counted anew; null where it has ended. */
+async function begin(service) {
+  try {
+    const before = { idleMb: memoryOf(service).rssMb, cpuBefore: cpuMsOf(service) };
+    resetPeak(service);
+    return before;
+  } catch (error) {
+    await ended(service, error);
+    return null;
+  }
+}
+
 /** What a service leaves that did not survive. */
 async function died(service, group, series) {
   const how = await service.exited;
@@ -150,10 +171,10 @@ async function run({ contender, workload, bursts, limitMb, restFactor, variables
   };
   const port = await portOf(service);
   if (port === null) return measured(dead());
-  const { rssMb: idleMb } = memoryOf(service);
-  resetPeak(service);
+  const before = await begin(service);
+  if (before === null) return measured(dead());
+  const { idleMb, cpuBefore } = before;
   recorded = record(service);
-  const cpuBefore = cpuMsOf(service);
   const load = await loadOn(service, port, bursts);
   if (load === null) return measured(dead());
   if (restFactor === null) {
@@ -162,7 +183,7 @@ async function run({ contender, workload, bursts, limitMb, restFactor, variables
   }
   const rested = rest(service, port, { factor: restFactor, recorded, load, cpuBefore });
   // What it was asked for it could not answer any more.
-  const orDead = (error) => (isOver(service) ? dead() : Promise.reject(error));
+  const orDead = (error) => ended(service, error).then(dead);
   return measured(rested.then((figures) => ({ idleMb, ...figures })).catch(orDead));
 }
 

@@ -9,7 +9,7 @@ use crate::diagnosis::words;
 /// So few are what glibc makes of any Node.js process: the main one, four for libuv's pool, four for V8's
 /// threads, and those of a few more.
 const FEW: usize = 12;
-/// jemalloc's own measure is four, heapgap's one (docs/malloc-conf.md).
+/// Twice what heapgap gives jemalloc, half of what that takes by itself (docs/malloc-conf.md).
 const PER_CPU: f64 = 2.0;
 /// What heapgap gives jemalloc where there is one CPU.
 const LEAST: f64 = 2.0;
@@ -93,6 +93,18 @@ mod tests {
             let cpus = process.clone().fact("cpus", json!(8.0));
             assert!(!finds(&cpus.clone().arenas(16, 4.0)) && finds(&cpus.arenas(17, 4.0)));
             assert!(finds(&process.fact("cpus", json!(null)).arenas(13, 5.0)));
+        }
+    }
+
+    #[test]
+    fn advises_an_arena_for_each_cpu_and_two_at_least() {
+        for (cpus, narenas) in [(json!(8.0), 8), (json!(1.0), 2), (json!(null), 2)] {
+            let process = Process::on("jemalloc").part("dirty", 60.0).rss_of(150.0).fact("cpus", cpus);
+            let diagnosis = process.arenas(17, 4.0).diagnose();
+            let found = diagnosis.findings.iter().find(|one| one.code == Code::TooManyArenas);
+            let actions = &found.expect("a finding").actions;
+            let wanted = format!("MALLOC_CONF=narenas:{narenas},");
+            assert!(actions.iter().any(|action| action.contains(&wanted)), "{actions:?}");
         }
     }
 
