@@ -1044,7 +1044,8 @@ export function purge(): Promise<PurgeReport>;
 /**
  * `GET` answers a snapshot as JSON, with `verdict`, `summary` and `findings` of a diagnosis that is up to
  * 5 s old (`null` with a note where there is none yet). `GET …/inspect` answers an inspection, `POST …/purge`
- * purges, and `GET …/heap-snapshot` has an option of its own. Closed to strangers: without `authorize`
+ * purges, `GET …/metrics` answers Prometheus (404 with `ERR_HEAPGAP_PEER_MISSING` without prom-client), and
+ * `GET …/heap-snapshot` has an option of its own. Closed to strangers: without `authorize`
  * or `token` only a peer on the loopback interface, without forwarding headers, is let in. A proxy on
  * the same machine that adds no header makes strangers look local: set one of the two behind any.
  *

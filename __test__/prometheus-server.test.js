@@ -87,7 +87,7 @@ async function queried(address, text, isDone) {
   const deadline = Date.now() + DEADLINE_MS;
   for (;;) {
     const samples = await query(address, text);
-    if (isDone(samples)) return samples;
+    if (await isDone(samples)) return samples;
     assert.ok(Date.now() < deadline, `${text}: ${JSON.stringify(samples)}`);
     await sleep(200);
   }
@@ -103,32 +103,36 @@ it('a real Prometheus has the figures of the API, of a service and of a cluster'
   ]);
   await queried(address, 'up == 1', (samples) => samples.length === 2);
   const one = (job) => (samples) => samples.filter(([labels]) => labels.job === job).length === 1;
+  const api = async () =>
+    (await fetch(`http://127.0.0.1:${service.port}/debug/memory`)).json();
   const figureOf = async (name, job) => {
     const [[, value]] = await queried(address, `${name}{job="${job}"}`, one(job));
     return value;
   };
 
-  const api = await (await fetch(`http://127.0.0.1:${service.port}/debug/memory`)).json();
-  const near = (value, expected, what) =>
-    assert.ok(Math.abs(value - expected) < expected / 10, `${what}: ${value}, not ${expected}`);
-  near(await figureOf('heapgap_process_resident_memory_bytes', 'service'), api.rss, 'RSS');
-  near(await figureOf('heapgap_gap_bytes', 'service'), api.gap, 'gap');
-  assert.equal(await figureOf('heapgap_v8_heap_limit_bytes', 'service'), api.v8.heapLimit);
-  const [[{ verdict }]] = await queried(
-    address,
-    'heapgap_verdict_info{job="service"}',
-    one('service'),
-  );
-  assert.equal(verdict, api.verdict);
+  const near = (value, expected) => Math.abs(value - expected) < expected / 10;
+  /** Until Prometheus has what the API says now: the service has just started, and both look at different times. */
+  const agree = async (name, isSame) => {
+    const text = `${name}{job="service"}`;
+    await queried(address, text, async ([first]) => first !== undefined && isSame(first, await api()));
+  };
+  await agree('heapgap_process_resident_memory_bytes', ([, value], { rss }) => near(value, rss));
+  await agree('heapgap_gap_bytes', ([, value], { gap }) => near(value, gap));
+  await agree('heapgap_v8_heap_limit_bytes', ([, value], { v8 }) => value === v8.heapLimit);
+  await agree('heapgap_verdict_info', ([{ verdict }], now) => verdict === now.verdict);
 
   assert.equal(await figureOf('heapgap_purges_total', 'cluster'), WORKERS * PURGES);
   assert.equal(
     await figureOf('heapgap_v8_heap_limit_bytes', 'cluster'),
     WORKERS * cluster.heapLimit,
   );
-  if (api.cgroup.limit !== null) {
-    const limit = await figureOf('heapgap_cgroup_memory_limit_bytes', 'cluster');
-    assert.equal(limit, api.cgroup.limit, 'all share a group');
+  const { limit, usage } = (await api()).cgroup;
+  if (limit !== null) {
+    assert.equal(await figureOf('heapgap_cgroup_memory_limit_bytes', 'cluster'), limit);
+  }
+  if (usage !== null) {
+    const charged = await figureOf('heapgap_cgroup_memory_usage_bytes', 'cluster');
+    assert.ok(charged < 1.5 * usage, 'all share a group');
   }
 });
 

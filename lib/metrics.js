@@ -7,7 +7,7 @@ const GROUP = 'group';
 
 /**
  * A metric: its name in parts, `unit` (`bytes`, `seconds`, or none for counts), what it is, and `read`, which gives a
- * number, `null`, or rows of `[labels, number]` where `labels` names some.
+ * number, `null`, or rows of `[labels, number]` where `labels` names some; of one that `passes`, rows come and go.
  */
 const gauge = (name, unit, help, read, more) => ({
   name,
@@ -194,11 +194,18 @@ const verdictOf = ({ diagnosis }) =>
 
 /** What costs a look at every mapping of the process; left out with `findings: false`. */
 const FINDINGS = [
-  gauge(['verdict', 'info'], '', 'What most of the gap is: 1.', verdictOf, { labels: ['verdict'] }),
+  gauge(['verdict', 'info'], '', 'What most of the gap is: 1.', verdictOf, {
+    labels: ['verdict'],
+    passes: true,
+  }),
   gauge(['finding', 'info'], '', 'What diagnose() found: 1.', codesOf, {
     labels: ['code', 'severity'],
+    passes: true,
   }),
-  gauge(['finding'], 'bytes', 'How many bytes a finding is about.', bytesOf, { labels: ['code'] }),
+  gauge(['finding'], 'bytes', 'How many bytes a finding is about.', bytesOf, {
+    labels: ['code'],
+    passes: true,
+  }),
 ];
 
 const FIGURES = [

@@ -18,7 +18,8 @@ export interface CollectMetricsOptions {
 
 /**
  * Makes observable instruments (`@opentelemetry/api` is an optional peer dependency): `heapgap.*`, and those of the semantic
- * conventions. One callback reads for all of them when a reader collects. A figure that is missing is not observed.
+ * conventions. One callback reads for all of them when a reader collects. A figure that is missing is not observed; one that was there
+ * before keeps its last value, as the SDK does. What `diagnose()` does not find any more is 0.
  *
  * Call it once for each meter, after the SDK has set its meter provider.
  *

@@ -22,10 +22,14 @@ async function asPrimary() {
   const all = new AggregatorRegistry();
   const started = Array.from({ length: Number(workers) }, () => cluster.fork());
   await Promise.all(started.map((worker) => once(worker, 'message')));
-  await listen(async (_request, response) => {
+  const answer = async (response) => {
+    const text = await all.clusterMetrics();
     response.setHeader('Content-Type', all.contentType);
-    response.end(await all.clusterMetrics());
-  });
+    response.end(text);
+  };
+  await listen((_request, response) =>
+    answer(response).catch((error) => response.writeHead(500).end(error.message)),
+  );
 }
 
 async function asWorker() {

@@ -1,6 +1,7 @@
 'use strict';
 // What heapgap says where a package is missing: arguments are its name, and what of heapgap needs it.
 
+const { once } = require('node:events');
 const http = require('node:http');
 const { Module } = require('node:module');
 
@@ -24,6 +25,7 @@ function errorOf(call) {
 async function main() {
   const found = errorOf(() => require(asked).collectMetrics());
   const server = http.createServer(require('heapgap').route()).listen(0, '127.0.0.1');
+  await once(server, 'listening');
   const { port } = server.address();
   const response = await fetch(`http://127.0.0.1:${port}/debug/memory/metrics`);
   const body = response.ok ? null : await response.json();
