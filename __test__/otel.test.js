@@ -7,6 +7,7 @@ const { metrics } = require('@opentelemetry/api');
 const { DataPointType, MeterProvider, MetricReader } = require('@opentelemetry/sdk-metrics');
 const heapgap = require('heapgap');
 const { collectMetrics } = require('heapgap/otel');
+const { metricsFor, rowsWithGone } = require('../lib/metrics.js');
 const { runChild } = require('./support/child.js');
 
 const MIB = 2 ** 20;
@@ -80,6 +81,19 @@ describe('collectMetrics()', () => {
       const points = found.get(`heapgap.allocator.${key}`)?.dataPoints ?? [];
       assert.equal(points.length > 0, allocator[key] !== null, key);
     }
+  });
+
+  it('says 0 of what is found no more', () => {
+    const metric = metricsFor({ findings: true }).find(
+      ({ name }) => name.join('_') === 'verdict_info',
+    );
+    const rows = rowsWithGone(metric);
+    const of = (diagnosis) =>
+      Object.fromEntries(rows({ diagnosis }).map(([{ verdict }, value]) => [verdict, value]));
+    assert.deepEqual(of({ verdict: 'retention', findings: [] }), { retention: 1 });
+    assert.deepEqual(of({ verdict: 'healthy', findings: [] }), { healthy: 1, retention: 0 });
+    assert.deepEqual(of({ verdict: null, findings: null }), {}, 'nobody knows');
+    assert.deepEqual(of({ verdict: 'retention', findings: [] }), { retention: 1, healthy: 0 });
   });
 
   it('leaves the conventions’ names to others', async () => {

@@ -103,8 +103,7 @@ it('a real Prometheus has the figures of the API, of a service and of a cluster'
   ]);
   await queried(address, 'up == 1', (samples) => samples.length === 2);
   const one = (job) => (samples) => samples.filter(([labels]) => labels.job === job).length === 1;
-  const api = async () =>
-    (await fetch(`http://127.0.0.1:${service.port}/debug/memory`)).json();
+  const api = async () => (await fetch(`http://127.0.0.1:${service.port}/debug/memory`)).json();
   const figureOf = async (name, job) => {
     const [[, value]] = await queried(address, `${name}{job="${job}"}`, one(job));
     return value;
@@ -114,7 +113,11 @@ it('a real Prometheus has the figures of the API, of a service and of a cluster'
   /** Until Prometheus has what the API says now: the service has just started, and both look at different times. */
   const agree = async (name, isSame) => {
     const text = `${name}{job="service"}`;
-    await queried(address, text, async ([first]) => first !== undefined && isSame(first, await api()));
+    await queried(
+      address,
+      text,
+      async ([first]) => first !== undefined && isSame(first, await api()),
+    );
   };
   await agree('heapgap_process_resident_memory_bytes', ([, value], { rss }) => near(value, rss));
   await agree('heapgap_gap_bytes', ([, value], { gap }) => near(value, gap));

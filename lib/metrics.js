@@ -110,13 +110,9 @@ const partsOf = ({ snapshot }) =>
     .map(([part, { bytes }]) => [{ part: snaked(part) }, bytes]);
 
 const GAP = [
-  gauge(
-    ['allocator', 'info'],
-    '',
-    'The live allocator: 1.',
-    infoOf,
-    { labels: ['name', 'version'] },
-  ),
+  gauge(['allocator', 'info'], '', 'The live allocator: 1.', infoOf, {
+    labels: ['name', 'version'],
+  }),
   gauge(['gap'], 'bytes', 'RSS less V8’s heap.', ({ snapshot }) => snapshot.gap),
   gauge(['ledger'], 'bytes', 'RSS by parts that sum to it.', partsOf, { labels: ['part'] }),
 ];
@@ -233,10 +229,26 @@ function rowsOf({ read }, reading) {
   return rows.filter(([, value]) => Number.isFinite(value));
 }
 
+/**
+ * Makes what gives a metric's rows where a reader goes on with the last value of labels that come no more, as
+ * OpenTelemetry's SDK does: what a diagnosis finds no more is 0.
+ */
+function rowsWithGone(metric) {
+  const seen = new Map();
+  return (reading) => {
+    const rows = rowsOf(metric, reading);
+    if (!metric.passes || reading.diagnosis.findings === null) return rows;
+    const now = new Set(rows.map(([labels]) => JSON.stringify(labels)));
+    for (const [labels] of rows) seen.set(JSON.stringify(labels), labels);
+    const gone = [...seen].filter(([key]) => !now.has(key));
+    return [...rows, ...gone.map(([, labels]) => [labels, 0])];
+  };
+}
+
 /** https://prometheus.io/docs/practices/naming/ */
 function prometheusName({ name, unit, kind }, prefix) {
   const ending = [...(unit ? [unit] : []), ...(kind === 'counter' ? ['total'] : [])];
   return prefix + [...name, ...ending].join('_');
 }
 
-module.exports = { GROUP, metricsFor, prometheusName, rowsOf };
+module.exports = { GROUP, metricsFor, prometheusName, rowsOf, rowsWithGone };

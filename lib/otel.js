@@ -3,7 +3,7 @@
 
 const { createReading } = require('./reading.js');
 const { peer } = require('./peer.js');
-const { GROUP, metricsFor, rowsOf } = require('./metrics.js');
+const { GROUP, metricsFor, rowsWithGone } = require('./metrics.js');
 const { readOptions } = require('./options.js');
 
 const boolean = (fallback) => ({
@@ -80,22 +80,6 @@ function instrumentOf(meter, metric) {
   return meter.createObservableUpDownCounter(name, options);
 }
 
-/**
- * Makes what gives the rows of a metric. The SDK goes on exporting the last value of labels that are observed no more: what a
- * diagnosis does not find any more is 0.
- */
-function observed(metric) {
-  const labelsSeen = new Map();
-  return (reading) => {
-    const rows = rowsOf(metric, reading);
-    if (!metric.passes || reading.diagnosis.findings === null) return rows;
-    const now = new Set(rows.map(([labels]) => JSON.stringify(labels)));
-    for (const [labels] of rows) labelsSeen.set(JSON.stringify(labels), labels);
-    const gone = [...labelsSeen].filter(([key]) => !now.has(key));
-    return [...rows, ...gone.map(([, labels]) => [labels, 0])];
-  };
-}
-
 function defaultMeter() {
   const { metrics } = peer('@opentelemetry/api', 'heapgap/otel');
   return metrics.getMeter('heapgap', require('../package.json').version);
@@ -106,7 +90,7 @@ function collectMetrics(options) {
   const { meter = defaultMeter(), ...wanted } = readOptions(OPTIONS, options, 'collectMetrics');
   const read = createReading(wanted);
   const metrics = [...(wanted.semanticConventions ? CONVENTIONS : []), ...metricsFor(wanted)].map(
-    (metric) => ({ instrument: instrumentOf(meter, metric), rows: observed(metric) }),
+    (metric) => ({ instrument: instrumentOf(meter, metric), rows: rowsWithGone(metric) }),
   );
 
   async function observe(result) {
