@@ -4,7 +4,9 @@
 const v8 = require('node:v8');
 const nativeMetrics = require('@datadog/native-metrics');
 const pidusage = require('pidusage');
+const { Registry } = require('prom-client');
 const heapgap = require('../..');
+const { collectMetrics } = require('../../lib/prometheus.js');
 const { spread } = require('../statistics.js');
 const { micros, watchLoop } = require('./timing.js');
 
@@ -17,9 +19,21 @@ const SYNCHRONOUS = {
   '@datadog/native-metrics stats()': () => nativeMetrics.stats(),
 };
 
+/** A registry with heapgap's metrics. A diagnosis, with `findings`, is made once in some seconds. */
+function registryOf(options) {
+  const register = new Registry();
+  collectMetrics({ register, ...options });
+  return register;
+}
+
+const withFindings = registryOf({ findings: true });
+const withoutFindings = registryOf({ findings: false });
+
 /** How many calls a round has of each. */
 const ASYNCHRONOUS = {
   'inspect()': { calls: 3, call: () => heapgap.inspect() },
+  'a scrape': { calls: 20, call: () => withFindings.metrics() },
+  'a scrape, findings: false': { calls: 20, call: () => withoutFindings.metrics() },
   'pidusage(process.pid)': { calls: 20, call: () => pidusage(process.pid) },
 };
 
