@@ -35,6 +35,8 @@ const intro = ({ command, date, minutes, limitMb }) => [
   `This page runs the experiment again, on services that are in the repository, with a memory limit of ${limitMb} MB and with smaller ones, ` +
     'and puts `heapgap run` and other allocators beside it. It says how much memory each takes at the peak and keeps after the ' +
     'load, what that costs in latency and throughput, which limits each survives, and what heapgap’s own calls cost.',
+  'RSS is what the kernel counts of a process in physical memory, and the gap is RSS less V8’s heap. A memory cgroup is what gives a container its limit: the kernel ' +
+    'kills a process of it that needs more. The floor is an estimate of what the service itself needs, whatever the allocator: see [how it is measured](#how-it-is-measured).',
   `All of it is made from [benchmarks.json](benchmarks.json), which \`${command}\` wrote on ${date.slice(0, 10)} in ${number(minutes)} minutes. To repeat it:`,
   [
     '```sh',
@@ -53,7 +55,7 @@ function headline(workload) {
 const headlines = ({ rounds }, workloads) => [
   '## The article’s table, and ours',
   `Medians of ${counted(rounds, 'round')}; the change is against glibc. OOM kills are those at ` +
-    'the limits that all of a table’s contenders were run at: below, some were not run, because they had been killed every time before. “—”: nothing to compare, or the article has no such row.',
+    'the limits at which all of a table’s contenders were run: who was killed every time at one limit was not run at smaller ones. “—”: nothing to compare, or the article has no such row.',
   ...workloads.flatMap(headline),
 ];
 
@@ -95,8 +97,8 @@ const section = (workload, contenders) => [
 
 const sections = ({ contenders }, workloads) => [
   '## By workload',
-  'Median (least–most) of the rounds. “The gap” is RSS less V8’s heap (`heapTotal`). “—” is a figure that was not measured: p99.9 is of the requests of all rounds, and ' +
-    'needs 1,000: it is about the second slowest of them; a floor is of memory only, and the rest the run could not read. “At rest” is the minute after the load. “†”: some of the runs were killed, and those ' +
+  'Median (least–most) of the rounds. V8’s heap is `heapTotal` here. “—”: there is none. p99.9 is of the requests of all rounds, and ' +
+    'needs 1,000: it is about the second slowest of them. “At rest” is the minute after the load. “†”: some of the runs were killed, and those ' +
     'that survived are a selection.',
   ...workloads.flatMap((workload) => section(workload, contenders)),
 ];
