@@ -116,7 +116,7 @@ shed({ healthCheck: () => true });
 
 await fastify().register(heapgapFastify, { path: '/memory', token: undefined });
 // @ts-expect-error: no such option.
-await fastify().register(heapgapFastify, { route: '/memory' });
+await heapgapFastify(fastify(), { route: '/memory' });
 const scraped: string = await makeRegistry().metrics();
 collectMetrics({ register: makeRegistry(), prefix: 'my_', findings: false });
 // @ts-expect-error: a registry of prom-client.
