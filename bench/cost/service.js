@@ -51,7 +51,8 @@ function startPoller(port) {
       const [status] = await Promise.race([once(child, 'message'), gone]);
       if (status !== OK) throw new Error(`the route answered ${status}`);
     },
-    stop: () => child.connected && child.disconnect(),
+    // Disconnected, it would never emit 'close', which `cleanUp` waits for.
+    stop: () => child.kill(),
   };
 }
 
