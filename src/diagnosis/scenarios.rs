@@ -330,7 +330,7 @@ fn a_purge_that_gave_back_nothing_is_explained() {
 
 #[test]
 fn many_threads_arenas_are_the_cause_of_what_is_free_in_them() {
-    for (allocator, flag) in [("glibc", "MALLOC_ARENA_MAX=2"), ("jemalloc", "narenas:4")] {
+    for (allocator, flag) in [("glibc", "MALLOC_ARENA_MAX=2"), ("jemalloc", "narenas:2")] {
         let process = Process::on(allocator).part("dirty", 150.0).arenas(24, 5.0);
         let diagnosis = process.diagnose();
         assert_eq!(codes(&diagnosis), [Code::TooManyArenas, Code::Retention], "{allocator}");
