@@ -37,7 +37,7 @@ function route(options) {
     snapshot: freshSnapshot,
     purge,
     inspect,
-    diagnosis: ownDiagnosis().recentDiagnosis,
+    diagnosis: () => ownDiagnosis().recentDiagnosis(),
     makeRegistry: () => loaded(() => require('./lib/prometheus.js')).makeRegistry(),
   });
   return makeRoute(options);

@@ -115,7 +115,7 @@ describe('what runs come to', () => {
   test('a quantile is the nearest rank', () => {
     assert.equal(quantile([3, 1, 2], 0.5), 2);
     assert.equal(quantile([3, 1, 2], 0.99), 3);
-    assert.equal(quantile([], 0.5), undefined);
+    assert.equal(quantile([], 0.5), null);
   });
 });
 

@@ -162,6 +162,22 @@ describe('the examples', () => {
     }
   });
 
+  it('and the documents list all that there are', () => {
+    const known = metricsFor({ findings: true }).map((metric) =>
+      prometheusName(metric, 'heapgap_'),
+    );
+    const page = fs.readFileSync(path.join(EXAMPLES, '..', 'docs', 'monitoring.md'), 'utf8');
+    const listed = [...page.matchAll(/^\| `(heapgap_\w+)`/gm)].map(([, name]) => name);
+    assert.deepEqual(listed, known);
+  });
+
+  it('charts of the dashboard are over time', () => {
+    const charts = dashboard.panels.filter(({ type }) => type === 'timeseries');
+    assert.ok(charts.length > 0);
+    for (const { title, targets } of charts)
+      assert.ok(!targets.some(({ instant }) => instant), title);
+  });
+
   it('alerts fire when they should, by promtool', (t) => {
     if (!has('promtool')) return lacks(t, 'promtool');
     const promtool = (...words) =>

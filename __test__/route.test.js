@@ -12,6 +12,7 @@ const { describe, it } = require('node:test');
 const express = require('express');
 const express4 = require('express4');
 const fc = require('fast-check');
+const { createRecentDiagnosis } = require('../lib/recent-diagnosis.js');
 const { createRoute } = require('../lib/route.js');
 
 const MB = 1024 * 1024;
@@ -63,7 +64,10 @@ function fakes(overrides) {
       },
     ]),
   );
-  const route = createRoute({ ...counted, now: () => clock.ms });
+  const { diagnose, ...served } = counted;
+  const now = () => clock.ms;
+  const diagnosis = createRecentDiagnosis({ diagnose, now });
+  const route = createRoute({ ...served, diagnosis, now });
   return { route, calls, clock };
 }
 

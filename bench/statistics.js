@@ -17,10 +17,10 @@ function spread(values) {
   return { median: median(all), min: all[0], max: all.at(-1) };
 }
 
-/** What so large a share of the values is not above (nearest rank); undefined where there is nothing. */
+/** What so large a share of the values is not above (nearest rank); null where there is nothing. */
 function quantile(values, share) {
   const all = sorted(values);
-  return all[Math.max(0, Math.ceil(all.length * share) - 1)];
+  return all[Math.max(0, Math.ceil(all.length * share) - 1)] ?? null;
 }
 
 module.exports = { median, quantile, spread };

@@ -2,16 +2,12 @@
 // diagnose(): gathers what the rules need, and has the addon judge.
 
 const { withOwnCode } = require('./errors.js');
-const { readOptions } = require('./options.js');
+const { boolean, readOptions } = require('./options.js');
 const { shared } = require('./promises.js');
 const { NAMES, isWatch, longestWatch, rowsOf } = require('./watch.js');
 
 const OPTIONS = {
-  experiment: {
-    default: false,
-    check: (value) => typeof value === 'boolean',
-    expected: 'a boolean',
-  },
+  experiment: boolean(false),
   window: {
     default: undefined,
     check: isWatch,

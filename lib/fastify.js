@@ -2,6 +2,7 @@
 // heapgap/fastify: route() as a plugin.
 
 const { route } = require('../index.js');
+const { DEFAULT_PATH } = require('./route.js');
 
 /**
  * Serves the route inside the context that it is registered in: hooks of that context run first, and its prefix
@@ -12,7 +13,7 @@ async function heapgapFastify(fastify, given = {}) {
   const { prefix, logLevel, logSerializers, ...options } = given;
   // Names an option that is wrong, before the prefix hides it.
   route(options);
-  const { path = '/debug/memory' } = options;
+  const { path = DEFAULT_PATH } = options;
   const serve = route({ ...options, path: fastify.prefix.replace(/\/$/, '') + path });
   const handler = (request, reply) => {
     reply.hijack();

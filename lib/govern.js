@@ -5,7 +5,7 @@ const { EventEmitter } = require('node:events');
 
 const { alreadyGoverned, invalidArg } = require('./errors.js');
 const { addon, why } = require('./native.js');
-const { MAX_MS, readOptions } = require('./options.js');
+const { MAX_MS, boolean, readOptions } = require('./options.js');
 const table = require('./table.js');
 
 const share = (fallback) => ({
@@ -34,7 +34,7 @@ const OPTIONS = {
   purgeEveryMs: interval(60_000, 0),
   minIntervalMs: interval(5, 1),
   maxIntervalMs: interval(1000, 1),
-  gc: { default: false, check: (value) => typeof value === 'boolean', expected: 'a boolean' },
+  gc: boolean(false),
 };
 
 /** Each of these pairs in order: a lower mark above the higher would flip at every look. */

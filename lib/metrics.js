@@ -1,6 +1,8 @@
 'use strict';
 // What heapgap/prometheus and heapgap/otel export: each metric's name, kind and unit, and where it is in a reading.
 
+const { LEVELS } = require('./table.js');
+
 /** What a metric is of: all processes of a cgroup see the same group. */
 const PROCESS = 'process';
 const GROUP = 'group';
@@ -21,57 +23,59 @@ const gauge = (name, unit, help, read, more) => ({
 });
 const counter = (...metric) => ({ ...gauge(...metric), kind: 'counter' });
 
-/** The parts of one object of a snapshot; each is missing where the object has no such figure. */
+const snaked = (text) => text.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+
+/** The figures of one object of a snapshot, each `[unit, help]`, and its name where that is not its key's. */
 const group = (first, part, figures, more) =>
-  Object.entries(figures).map(([key, [name, unit, help]]) =>
-    gauge([first, ...name], unit, help, (reading) => part(reading)?.[key] ?? null, more),
+  Object.entries(figures).map(([key, [unit, help, name = snaked(key)]]) =>
+    gauge([first, name], unit, help, (reading) => part(reading)?.[key] ?? null, more),
   );
 
 const ALLOCATOR = group('allocator', ({ snapshot }) => snapshot.allocator, {
-  allocated: [['allocated'], 'bytes', 'Bytes that malloc handed out and that were not freed.'],
-  active: [['active'], 'bytes', 'Bytes in pages that hold at least one live object.'],
-  dirty: [['dirty'], 'bytes', 'Bytes in freed pages that were not given back yet.'],
-  muzzy: [['muzzy'], 'bytes', 'Bytes in pages given back lazily, which RSS may still count.'],
-  metadata: [['metadata'], 'bytes', 'Bytes of the allocator’s own book-keeping.'],
-  resident: [['resident'], 'bytes', 'Bytes that the allocator has in physical memory at the most.'],
-  mapped: [['mapped'], 'bytes', 'Bytes of address space that the allocator uses.'],
-  retained: [['retained'], 'bytes', 'Bytes of address space kept for later, without memory.'],
-  pinned: [['pinned'], 'bytes', 'Bytes that live objects keep in their pages beside themselves.'],
-  threadCaches: [['thread', 'caches'], 'bytes', 'Bytes of freed objects that threads keep.'],
-  free: [['free'], 'bytes', 'Bytes in free chunks, resident or not.'],
-  arenas: [['arenas'], '', 'Room for arenas.'],
-  backgroundThreads: [['background', 'threads'], '', 'jemalloc’s background threads.'],
+  allocated: ['bytes', 'Bytes that malloc handed out and that were not freed.'],
+  active: ['bytes', 'Bytes in pages that hold at least one live object.'],
+  dirty: ['bytes', 'Bytes in freed pages that were not given back yet.'],
+  muzzy: ['bytes', 'Bytes in pages given back lazily, which RSS may still count.'],
+  metadata: ['bytes', 'Bytes of the allocator’s own book-keeping.'],
+  resident: ['bytes', 'Bytes that the allocator has in physical memory at the most.'],
+  mapped: ['bytes', 'Bytes of address space that the allocator uses.'],
+  retained: ['bytes', 'Bytes of address space kept for later, without memory.'],
+  pinned: ['bytes', 'Bytes that live objects keep in their pages beside themselves.'],
+  threadCaches: ['bytes', 'Bytes of freed objects that threads keep.'],
+  free: ['bytes', 'Bytes in free chunks, resident or not.'],
+  arenas: ['', 'Room for arenas.'],
+  backgroundThreads: ['', 'jemalloc’s background threads.'],
 });
 
 const MEMORY = group('process', ({ snapshot }) => snapshot.process, {
-  rss: [['resident', 'memory'], 'bytes', 'Resident set size.'],
-  anon: [['anonymous', 'memory'], 'bytes', 'Of RSS: heaps, stacks and allocators.'],
-  file: [['file', 'memory'], 'bytes', 'Of RSS: mapped files.'],
-  shmem: [['shared', 'memory'], 'bytes', 'Of RSS: shared memory.'],
-  peak: [['peak', 'resident', 'memory'], 'bytes', 'The highest RSS so far.'],
-  swap: [['swapped', 'memory'], 'bytes', 'Anonymous memory swapped out.'],
-  threads: [['threads'], '', 'Threads.'],
-  fds: [['open', 'fds'], '', 'Open file descriptors.'],
+  rss: ['bytes', 'Resident set size.', 'resident_memory'],
+  anon: ['bytes', 'Of RSS: heaps, stacks and allocators.', 'anonymous_memory'],
+  file: ['bytes', 'Of RSS: mapped files.', 'file_memory'],
+  shmem: ['bytes', 'Of RSS: shared memory.', 'shared_memory'],
+  peak: ['bytes', 'The highest RSS so far.', 'peak_resident_memory'],
+  swap: ['bytes', 'Anonymous memory swapped out.', 'swapped_memory'],
+  threads: ['', 'Threads.'],
+  fds: ['', 'Open file descriptors.', 'open_fds'],
 });
 
 const V8 = group('v8', ({ snapshot }) => snapshot.v8, {
-  heapTotal: [['heap', 'total'], 'bytes', 'Bytes that V8 has reserved for its heap.'],
-  heapUsed: [['heap', 'used'], 'bytes', 'Bytes of objects in V8’s heap.'],
-  heapLimit: [['heap', 'limit'], 'bytes', 'Where V8 gives up.'],
-  heapPhysical: [['heap', 'physical'], 'bytes', 'Bytes of V8’s heap in physical memory.'],
-  external: [['external'], 'bytes', 'Bytes of C++ objects bound to JavaScript ones.'],
-  arrayBuffers: [['array', 'buffers'], 'bytes', 'Bytes of Buffers and ArrayBuffers.'],
+  heapTotal: ['bytes', 'Bytes that V8 has reserved for its heap.'],
+  heapUsed: ['bytes', 'Bytes of objects in V8’s heap.'],
+  heapLimit: ['bytes', 'Where V8 gives up.'],
+  heapPhysical: ['bytes', 'Bytes of V8’s heap in physical memory.'],
+  external: ['bytes', 'Bytes of C++ objects bound to JavaScript ones.'],
+  arrayBuffers: ['bytes', 'Bytes of Buffers and ArrayBuffers.'],
 });
 
 const CGROUP = group(
   'cgroup',
   ({ snapshot }) => snapshot.cgroup,
   {
-    limit: [['memory', 'limit'], 'bytes', 'The lowest hard memory limit in force.'],
-    high: [['memory', 'high'], 'bytes', 'Where the kernel starts to throttle.'],
-    usage: [['memory', 'usage'], 'bytes', 'All that is charged to the group.'],
-    unreclaimable: [['memory', 'unreclaimable'], 'bytes', 'What has to fit under the limit.'],
-    peak: [['memory', 'peak'], 'bytes', 'The highest usage so far.'],
+    limit: ['bytes', 'The lowest hard memory limit in force.', 'memory_limit'],
+    high: ['bytes', 'Where the kernel starts to throttle.', 'memory_high'],
+    usage: ['bytes', 'All that is charged to the group.', 'memory_usage'],
+    unreclaimable: ['bytes', 'What has to fit under the limit.', 'memory_unreclaimable'],
+    peak: ['bytes', 'The highest usage so far.', 'memory_peak'],
   },
   { of: GROUP },
 );
@@ -105,9 +109,7 @@ const infoOf = ({ snapshot }) => {
 };
 
 const partsOf = ({ snapshot }) =>
-  Object.entries(snapshot.ledger.parts)
-    .filter(([, { bytes }]) => bytes !== null)
-    .map(([part, { bytes }]) => [{ part: snaked(part) }, bytes]);
+  Object.entries(snapshot.ledger.parts).map(([part, { bytes }]) => [{ part: snaked(part) }, bytes]);
 
 const GAP = [
   gauge(['allocator', 'info'], '', 'The live allocator: 1.', infoOf, {
@@ -116,8 +118,6 @@ const GAP = [
   gauge(['gap'], 'bytes', 'RSS less V8’s heap.', ({ snapshot }) => snapshot.gap),
   gauge(['ledger'], 'bytes', 'RSS by parts that sum to it.', partsOf, { labels: ['part'] }),
 ];
-
-const LEVELS = ['calm', 'pressure', 'limit'];
 
 const levelsOf = ({ snapshot }) =>
   snapshot.governor === null
@@ -128,8 +128,8 @@ const GOVERNOR_GAUGES = group(
   'governor',
   ({ snapshot }) => snapshot.governor,
   {
-    limit: [['limit'], 'bytes', 'The limit that the governor keeps.'],
-    usage: [['usage'], 'bytes', 'What the governor holds against it.'],
+    limit: ['bytes', 'The limit that the governor keeps.'],
+    usage: ['bytes', 'What the governor holds against it.'],
   },
   { of: GROUP },
 );
@@ -178,15 +178,13 @@ const PURGES = [
 ];
 
 const codesOf = ({ diagnosis }) =>
-  (diagnosis?.findings ?? []).map(({ code, severity }) => [{ code, severity }, 1]);
+  (diagnosis.findings ?? []).map(({ code, severity }) => [{ code, severity }, 1]);
 
 const bytesOf = ({ diagnosis }) =>
-  (diagnosis?.findings ?? [])
-    .filter(({ bytes }) => bytes !== null)
-    .map(({ code, bytes }) => [{ code }, bytes]);
+  (diagnosis.findings ?? []).map(({ code, bytes }) => [{ code }, bytes]);
 
 const verdictOf = ({ diagnosis }) =>
-  diagnosis?.verdict ? [[{ verdict: diagnosis.verdict }, 1]] : [];
+  diagnosis.verdict === null ? [] : [[{ verdict: diagnosis.verdict }, 1]];
 
 /** What costs a look at every mapping of the process; left out with `findings: false`. */
 const FINDINGS = [
@@ -214,10 +212,6 @@ const FIGURES = [
   ...GOVERNOR,
   ...PURGES,
 ];
-
-function snaked(text) {
-  return text.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-}
 
 /** Those that a caller gets who wants findings, or not. */
 const metricsFor = ({ findings }) => (findings ? [...FIGURES, ...FINDINGS] : FIGURES);

@@ -36,4 +36,11 @@ function readOptions(spec, given, caller) {
   );
 }
 
-module.exports = { MAX_MS, readOptions };
+/** An option that is true or false. */
+const boolean = (fallback) => ({
+  default: fallback,
+  check: (value) => typeof value === 'boolean',
+  expected: 'a boolean',
+});
+
+module.exports = { MAX_MS, boolean, readOptions };

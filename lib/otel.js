@@ -4,13 +4,7 @@
 const { createReading } = require('./reading.js');
 const { peer } = require('./peer.js');
 const { GROUP, metricsFor, rowsWithGone } = require('./metrics.js');
-const { readOptions } = require('./options.js');
-
-const boolean = (fallback) => ({
-  default: fallback,
-  check: (value) => typeof value === 'boolean',
-  expected: 'a boolean',
-});
+const { boolean, readOptions } = require('./options.js');
 
 const OPTIONS = {
   meter: {

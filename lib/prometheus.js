@@ -2,7 +2,7 @@
 // heapgap/prometheus: metrics of prom-client that are read when a registry is asked for them.
 
 const { GROUP, metricsFor, prometheusName, rowsOf } = require('./metrics.js');
-const { readOptions } = require('./options.js');
+const { boolean, readOptions } = require('./options.js');
 const { peer } = require('./peer.js');
 const { createReading } = require('./reading.js');
 
@@ -17,11 +17,7 @@ const OPTIONS = {
     check: (value) => typeof value === 'string' && /^[a-zA-Z_:][a-zA-Z0-9_:]*$/.test(value),
     expected: 'a string that a metric’s name can begin with',
   },
-  findings: {
-    default: true,
-    check: (value) => typeof value === 'boolean',
-    expected: 'a boolean',
-  },
+  findings: boolean(true),
 };
 
 /** What `collect` does: a metric that was not read has no value, instead of 0. */

@@ -6,9 +6,16 @@ const { addon, allocator, why } = require('./native.js');
 const table = require('./table.js');
 
 let running = null;
-/** Of purges that were asked for and done. */
-let count = 0;
-let released = 0;
+/** Of purges that were asked for and done. `released` is null once it was not known of one. */
+const done = { count: 0, released: 0 };
+
+function note({ method, released }) {
+  if (method === null) return;
+  done.count += 1;
+  const isKnown = done.released !== null && released !== null;
+  // What came meanwhile can outweigh what was given back.
+  done.released = isKnown ? done.released + Math.max(0, released) : null;
+}
 
 /** Concurrent calls share one run: a second purge would find what the first has left. */
 function purge() {
@@ -23,9 +30,7 @@ async function purgeOnce() {
   if (!addon) return purgeWithoutAddon(name);
   try {
     const { before, after, ...report } = await addon.purge(heapPhysical());
-    count += 1;
-    // What came meanwhile can outweigh it.
-    released += Math.max(0, report.released ?? 0);
+    note(report);
     const statsOf = ({ figures, notes }) => table.statsOf(name, figures, notes);
     return {
       allocator: name,
@@ -56,6 +61,6 @@ function purgeWithoutAddon(name) {
 }
 
 /** How many purges there were, and by how many bytes RSS fell in all of them. */
-const counts = () => ({ count, released });
+const counts = () => ({ ...done });
 
 module.exports = { counts, purge };

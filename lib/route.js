@@ -2,9 +2,8 @@
 // route(): which path is served by what. Who is let in, and what is served, are in route/.
 
 const { ERR_HEAPGAP_METHOD_NOT_ALLOWED, ERR_HEAPGAP_NOT_FOUND } = require('./errors.js');
-const { readOptions } = require('./options.js');
+const { boolean, readOptions } = require('./options.js');
 const { chooseAccess } = require('./route/access.js');
-const { createRecentDiagnosis } = require('./recent-diagnosis.js');
 const { refuseCrossSite } = require('./route/cross-site.js');
 const { createFigures } = require('./route/figures.js');
 const { createHeapSnapshots } = require('./route/heap-snapshot.js');
@@ -13,9 +12,11 @@ const { limitPurge } = require('./route/purge.js');
 const { Refusal } = require('./route/refusal.js');
 const { send, sendError } = require('./route/send.js');
 
+const DEFAULT_PATH = '/debug/memory';
+
 const OPTIONS = {
   path: {
-    default: '/debug/memory',
+    default: DEFAULT_PATH,
     check: (value) => typeof value === 'string' && /^(?:\/[^/?#\s]+)+$/.test(value),
     expected: 'a string such as /debug/memory, without a trailing slash or a query',
   },
@@ -36,11 +37,7 @@ const OPTIONS = {
     check: (value) => Number.isFinite(value) && value >= 0,
     expected: 'a non-negative number',
   },
-  heapSnapshot: {
-    default: false,
-    check: (value) => typeof value === 'boolean',
-    expected: 'a boolean',
-  },
+  heapSnapshot: boolean(false),
 };
 
 function splitTarget(target) {
@@ -84,19 +81,18 @@ const READING = ['GET', 'HEAD'];
 
 /**
  * Makes `route()` from what it serves: `snapshot()` gives the figures or a promise of them, `purge()`,
- * `inspect()` and `diagnose()` promises of what they answer (`diagnosis()` a recent one), `makeRegistry()` prom-client's metrics, `takeHeapSnapshot()` a
- * stream. `now()` is a monotonic clock in milliseconds.
+ * `inspect()` and `diagnosis()`, a recent one, promises of what they answer, `makeRegistry()` prom-client's metrics,
+ * `takeHeapSnapshot()` a stream. `now()` is a monotonic clock in milliseconds.
  */
 function createRoute({
   snapshot,
   purge,
   inspect,
-  diagnose,
+  diagnosis,
   makeRegistry,
   takeHeapSnapshot,
   idleMs,
   now = () => performance.now(),
-  diagnosis = createRecentDiagnosis({ diagnose, now }),
 }) {
   // Shared by all handlers: each of these is for the whole process.
   const figures = createFigures({ snapshot, diagnosis });
@@ -137,4 +133,4 @@ function createRoute({
   };
 }
 
-module.exports = { createRoute };
+module.exports = { DEFAULT_PATH, createRoute };

@@ -156,6 +156,7 @@ const gapOf = (slots) => figure(slots[38]);
 
 module.exports = {
   GOVERNOR,
+  LEVELS,
   SLOTS,
   allocatorOf,
   cgroupOf,

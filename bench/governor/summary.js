@@ -193,8 +193,7 @@ function limitTable({ free, limits }, show) {
 
 const kills = (one) => (ran(one) ? `${one.kills} of ${one.runs}` : one.dead ? '†' : '—');
 
-/** Who was killed how often, by limit. */
-/** With what its † means, where it has one. */
+/** Who was killed how often, by limit; with what its † means, where it has one. */
 function killTable(grid) {
   const shown = limitTable(grid, kills);
   const legend = '† not run: every run at a larger limit was killed.';

@@ -62,16 +62,17 @@ const headlines = ({ rounds }, workloads) => [
 const requestsIn = (bursts) =>
   bursts.reduce((sum, { perSecond, seconds }) => sum + Math.round(perSecond * seconds), 0);
 
-/** Which of so many, counted from the slowest, is at a share of them. */
-const rankAt = (requests, share) => requests - Math.ceil(requests * share) + 1;
-
-const nth = (rank) => `${rank}${['st', 'nd', 'rd'][rank - 1] ?? 'th'}`;
+/** How many of so many take as long as the p99, or longer. */
+const slowest = (requests) => requests - Math.ceil(requests * 0.99) + 1;
 
 const requests = ({ bursts }) =>
-  `${counted(requestsIn(bursts), 'request')} in a run, so that its p99 is the ${nth(rankAt(requestsIn(bursts), 0.99))} slowest of them.`;
+  `${counted(requestsIn(bursts), 'request')} in a run, of which ${slowest(requestsIn(bursts))} take its p99 or longer.`;
 
-const smallerLoad = ({ smallerBursts: bursts }) =>
-  `Below the largest limit: ${bursts.map(({ perSecond }) => perSecond).join(', then ')} requests per s, for ${number(bursts[0]?.seconds ?? 0)} s each.`;
+function smallerLoad({ smallerBursts: bursts }) {
+  if (bursts.length === 0) return '';
+  const rates = bursts.map(({ perSecond }) => perSecond).join(', then ');
+  return `Below the largest limit: ${rates} requests per s, for ${number(bursts[0].seconds)} s each.`;
+}
 
 const survival = (workload, contenders) =>
   workload.places.length < 2

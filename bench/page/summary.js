@@ -35,15 +35,13 @@ function after(seconds) {
 
 const sum = (values) => values.reduce((total, value) => total + value, 0);
 
-const isKnown = (value) => Number.isFinite(value);
-
 /** The figures of all runs; null in all where one did not survive: what is left then is a selection. */
 function figuresOf(runs, p999Ms) {
   const counted = runs.some(wasKilled) ? [] : runs;
   const inRuns = FIGURES.filter((figure) => figure.of !== undefined);
-  const of = (figure) => spread(counted.map(figure.of).filter(isKnown));
+  const of = (figure) => spread(counted.map(figure.of).filter(Number.isFinite));
   const figures = inRuns.map((figure) => [figure.key, of(figure)]);
-  return { ...Object.fromEntries(figures), p999: spread([p999Ms].filter(isKnown)) };
+  return { ...Object.fromEntries(figures), p999: spread([p999Ms].filter(Number.isFinite)) };
 }
 
 /** One line for each way in which runs ended, unless the kernel killed them. */

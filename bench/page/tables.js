@@ -79,7 +79,10 @@ function figureCell({ kills, figures }, { key, whole }) {
   return whole ? wholeCell(figure) : cell(figure);
 }
 
-const floorCell = (floor, key) => (floor?.[FLOOR[key]] ? number(floor[FLOOR[key]]) : '—');
+function floorCell(floor, key) {
+  const figure = floor?.[FLOOR[key]];
+  return figure === undefined ? '—' : number(figure);
+}
 
 function fullTable({ contenders, floor }) {
   const rows = FIGURES.map((figure) => [

@@ -11,7 +11,7 @@ const {
   killsAt,
   sharedPlaces,
 } = require('./summary.js');
-const { killed, median, signed } = require('./words.js');
+const { counted, killed, median, signed } = require('./words.js');
 
 const PEAK = -0.31;
 const PEAK_OVER_FLOOR = 1.1;
@@ -33,10 +33,11 @@ const hides = (key, { errors }) => ['p50', 'p99'].includes(key) && errors > 0;
 /** Why two contenders cannot be compared in a figure, as an answer; null where they can. */
 function obstacle(own, other, key) {
   if (own.kills > 0) return answer(killed(own), false);
-  if (hides(key, own)) return answer(`${own.errors} requests failed`, false);
+  if (hides(key, own)) return answer(`${counted(own.errors, 'request')} failed`, false);
   if (other === undefined) return answer('not measured');
   if (other.kills > 0) return answer(`${other.title}: ${killed(other)}`);
-  if (hides(key, other)) return answer(`${other.title}: ${other.errors} requests failed`);
+  if (hides(key, other))
+    return answer(`${other.title}: ${counted(other.errors, 'request')} failed`);
   return own.figures[key] === null || other.figures[key] === null ? answer('not measured') : null;
 }
 

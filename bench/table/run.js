@@ -63,9 +63,6 @@ async function figuresOf(port) {
   return response.json();
 }
 
-/** Of the load's latencies; null where nothing was answered. */
-const latencyAt = (latenciesMs, share) => quantile(latenciesMs, share) ?? null;
-
 /** What the load measured; null where the service ended meanwhile. */
 async function loadOn(service, port, bursts) {
   const words = [LOAD, ...[port, bursts].map((word) => JSON.stringify(word))];
@@ -79,7 +76,7 @@ async function loadOn(service, port, bursts) {
     return null;
   }
   const load = JSON.parse((await said).join(''));
-  const at = (share) => latencyAt(load.latenciesMs, share);
+  const at = (share) => quantile(load.latenciesMs, share);
   return { ...load, p50Ms: at(0.5), p99Ms: at(0.99) };
 }
 
