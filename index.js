@@ -38,6 +38,8 @@ function route(options) {
     purge,
     inspect,
     diagnosis: () => ownDiagnosis().recentDiagnosis(),
+    watch,
+    purges: () => loaded(() => require('./lib/purge.js')).counts(),
     makeRegistry: () => loaded(() => require('./lib/prometheus.js')).makeRegistry(),
   });
   return makeRoute(options);

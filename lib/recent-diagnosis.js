@@ -14,6 +14,7 @@ const without = (reason) => ({
   verdict: null,
   summary: null,
   findings: null,
+  ledger: null,
   window: null,
   notes: [{ field: 'findings', reason }],
 });
@@ -27,10 +28,11 @@ function failed(error) {
   return without(own ? error.message : 'the diagnosis failed');
 }
 
-const parts = ({ verdict, summary, findings, window }) => ({
+const parts = ({ verdict, summary, findings, ledger, window }) => ({
   verdict,
   summary,
   findings,
+  ledger,
   window,
   notes: [],
 });

@@ -7,8 +7,10 @@ const { chooseAccess } = require('./route/access.js');
 const { refuseCrossSite } = require('./route/cross-site.js');
 const { createFigures } = require('./route/figures.js');
 const { createHeapSnapshots } = require('./route/heap-snapshot.js');
+const { createLive } = require('./route/live.js');
 const { createMetrics } = require('./route/metrics.js');
-const { limitPurge } = require('./route/purge.js');
+const { createPage, wantsPage } = require('./route/page.js');
+const { limitPurge, refuseOtherProcess } = require('./route/purge.js');
 const { Refusal } = require('./route/refusal.js');
 const { send, sendError } = require('./route/send.js');
 
@@ -60,6 +62,8 @@ const json = (methods, serve) => ({
   handle: async (req, res, query) => send(req, res, 200, await serve(req, query)),
 });
 
+const PAGE_FILE = /^\/page\/([\w.-]+)$/;
+
 async function answer(req, res, endpoint, admit) {
   if (res.headersSent) return;
   try {
@@ -81,14 +85,17 @@ const READING = ['GET', 'HEAD'];
 
 /**
  * Makes `route()` from what it serves: `snapshot()` gives the figures or a promise of them, `purge()`,
- * `inspect()` and `diagnosis()`, a recent one, promises of what they answer, `makeRegistry()` prom-client's metrics,
- * `takeHeapSnapshot()` a stream. `now()` is a monotonic clock in milliseconds.
+ * `inspect()` and `diagnosis()`, a recent one, promises of what they answer, `watch()` starts a window of samples,
+ * `purges()` counts them, `makeRegistry()` gives prom-client's metrics, `takeHeapSnapshot()` a stream. `now()` is a
+ * monotonic clock in milliseconds.
  */
 function createRoute({
   snapshot,
   purge,
   inspect,
   diagnosis,
+  watch,
+  purges,
   makeRegistry,
   takeHeapSnapshot,
   idleMs,
@@ -97,6 +104,8 @@ function createRoute({
   // Shared by all handlers: each of these is for the whole process.
   const figures = createFigures({ snapshot, diagnosis });
   const metrics = createMetrics(makeRegistry);
+  const live = createLive({ snapshot, diagnosis, watch, purges, now });
+  const { page, file } = createPage();
   const heapSnapshots = createHeapSnapshots({ snapshot, take: takeHeapSnapshot, idleMs });
 
   return function route(options) {
@@ -104,11 +113,19 @@ function createRoute({
     const admit = chooseAccess(settings);
     const purgeInTurn = limitPurge({ purge, now }, settings.minIntervalMs);
     const served = {
-      '': json(READING, (_, query) => figures(query)),
+      '': {
+        methods: READING,
+        handle: async (req, res, query) => {
+          if (wantsPage(req, query)) return page(req, res);
+          return send(req, res, 200, await figures(query), { Vary: 'Accept' });
+        },
+      },
       '/inspect': json(READING, () => inspect()),
       '/metrics': { methods: READING, handle: metrics },
-      '/purge': json(['POST'], (req) => {
+      '/live': { methods: READING, handle: live },
+      '/purge': json(['POST'], (req, query) => {
         refuseCrossSite(req, 'start a purge');
+        refuseOtherProcess(query);
         return purgeInTurn();
       }),
       '/heap-snapshot': { methods: READING, handle: heapSnapshots(settings.heapSnapshot) },
@@ -119,9 +136,14 @@ function createRoute({
         [`${path}/`, endpoint],
       ]),
     );
+    const endpointAt = (path) => {
+      const [, name] = PAGE_FILE.exec(path) ?? [];
+      if (name === undefined) return endpoints.get(path);
+      return { methods: READING, handle: (req, res) => file(req, res, name) };
+    };
 
     return function heapgapRoute(req, res, next) {
-      const endpoint = endpoints.get(relativePath(req, settings.path));
+      const endpoint = endpointAt(relativePath(req, settings.path));
       if (endpoint === undefined && typeof next === 'function') {
         next();
         return undefined;

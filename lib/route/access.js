@@ -6,6 +6,7 @@ const { BlockList, isIP } = require('node:net');
 
 const { ERR_HEAPGAP_FORBIDDEN, ERR_HEAPGAP_UNAUTHORIZED, invalidArg } = require('../errors.js');
 const { attempt, debug } = require('../attempt.js');
+const { prefersHtml } = require('./accept.js');
 const { Refusal } = require('./refusal.js');
 
 const LOOPBACK = new BlockList();
@@ -76,17 +77,26 @@ function sha256(text) {
   return createHash('sha256').update(text).digest();
 }
 
+/** What makes a browser ask its user, who has the token as the password of any name (RFC 7617). */
+const BASIC = 'Basic realm="heapgap", charset="UTF-8"';
+
+function givenToken(authorization) {
+  const [, scheme, given] = /^(bearer|basic) +(.*)$/i.exec(authorization) ?? [];
+  if (scheme?.toLowerCase() !== 'basic') return given;
+  return /^[^:]*:(.*)$/s.exec(Buffer.from(given, 'base64').toString())?.[1];
+}
+
 function admitToken(token) {
   const expected = sha256(token);
   return async (req) => {
-    const [, given] = /^bearer +(.*)$/i.exec(req.headers.authorization) ?? [];
+    const given = givenToken(req.headers.authorization);
     // timingSafeEqual wants equal lengths: digests have them and hide the token's own.
     if (given !== undefined && timingSafeEqual(sha256(given), expected)) return;
     throw new Refusal(
       401,
       ERR_HEAPGAP_UNAUTHORIZED,
       'the header `Authorization: Bearer <token>` is missing or wrong',
-      { 'WWW-Authenticate': 'Bearer' },
+      { 'WWW-Authenticate': prefersHtml(req.headers.accept) ? ['Bearer', BASIC] : 'Bearer' },
     );
   };
 }

@@ -1,7 +1,7 @@
 'use strict';
 // Purges that many may ask for.
 
-const { ERR_HEAPGAP_RATE_LIMITED } = require('../errors.js');
+const { ERR_HEAPGAP_OTHER_PROCESS, ERR_HEAPGAP_RATE_LIMITED, invalidArg } = require('../errors.js');
 const { attempt } = require('../attempt.js');
 const { Refusal } = require('./refusal.js');
 
@@ -29,4 +29,17 @@ function limitPurge({ purge, now }, minIntervalMs) {
   };
 }
 
-module.exports = { limitPurge };
+/** In a cluster a request reaches any of the workers: `?pid=` says which one is meant. */
+function refuseOtherProcess(query) {
+  const given = new URLSearchParams(query).getAll('pid');
+  if (given.length === 0) return;
+  if (given.length > 1 || !/^[1-9]\d*$/.test(given[0])) {
+    const { message, code } = invalidArg('pid', 'a process id, given once', given.join(', '));
+    throw new Refusal(400, code, message);
+  }
+  if (Number(given[0]) === process.pid) return;
+  const why = `this is process ${process.pid}, not ${given[0]}; a cluster's next answer may come from another`;
+  throw new Refusal(409, ERR_HEAPGAP_OTHER_PROCESS, why);
+}
+
+module.exports = { limitPurge, refuseOtherProcess };
