@@ -1,0 +1,193 @@
+// The page: what comes from the server goes to the views, each of which owns a part of the page.
+
+import { Chart } from './charts.mjs';
+import { byId, el, setText } from './dom.mjs';
+import { eventsView } from './events.mjs';
+import { figuresView, tilesView } from './figures.mjs';
+import { clock } from './format.mjs';
+import { History, stackReaders } from './history.mjs';
+import { inspectButton } from './inspect.mjs';
+import { ledgerView } from './ledger.mjs';
+import { GROUPS, groupBytes } from './parts.mjs';
+import { purgeButton } from './purge.mjs';
+import { BASE } from './requests.mjs';
+import { follow } from './stream.mjs';
+import { verdictView } from './verdict.mjs';
+
+const SPANS = { '2 minutes': 120_000, '10 minutes': 600_000, '1 hour': 3_600_000 };
+/** A limit far above all else would press the chart flat: it is then said in words only. */
+const LIMIT_IN_SIGHT = 3;
+
+const history = new History();
+const page = { process: null, figures: null, diagnosis: null, paused: false };
+
+const isInSight = ({ limit, rss }) => limit !== null && limit < LIMIT_IN_SIGHT * rss;
+
+const stacks = stackReaders(GROUPS);
+const areas = GROUPS.map(({ key, name }, i) => ({
+  name,
+  ink: key,
+  kind: 'area',
+  read: stacks[i],
+  shown: ({ ledger }) => groupBytes(ledger)[i],
+}));
+
+const charts = [
+  new Chart(byId('chart-ledger'), {
+    title: 'RSS by its parts',
+    about: 'parts of RSS, stacked, with RSS and the memory limit as lines.',
+    height: 320,
+    marks: () => history.events,
+    series: [
+      // The lower ones are drawn over the higher.
+      ...areas.toReversed(),
+      { name: 'RSS', ink: 'text', read: ({ rss }) => rss },
+      {
+        name: 'Counts against the limit',
+        ink: 'taken',
+        kind: 'dotted',
+        read: (at) => (isInSight(at) ? at.unreclaimable : null),
+      },
+      {
+        name: 'Limit',
+        ink: 'limit',
+        kind: 'dashed',
+        read: (at) => (isInSight(at) ? at.limit : null),
+      },
+    ],
+  }),
+  new Chart(byId('chart-gap'), {
+    title: 'The gap',
+    about: 'RSS, and RSS without V8’s heap.',
+    series: [
+      { name: 'RSS', ink: 'text', read: ({ rss }) => rss },
+      { name: 'Gap', ink: 'native', read: ({ gap }) => gap },
+    ],
+  }),
+  new Chart(byId('chart-allocator'), {
+    title: 'The allocator',
+    about: 'allocated, active and resident bytes.',
+    series: [
+      { name: 'Resident', ink: 'freed', read: ({ resident }) => resident },
+      { name: 'Active', ink: 'pinned', read: ({ active }) => active },
+      { name: 'Allocated', ink: 'native', read: ({ allocated }) => allocated },
+    ],
+  }),
+  new Chart(byId('chart-v8'), {
+    title: 'V8',
+    about: 'its heap, what of it is in use, and Buffers.',
+    series: [
+      { name: 'Heap', ink: 'code', read: ({ heapTotal }) => heapTotal },
+      { name: 'In use', ink: 'v8', read: ({ heapUsed }) => heapUsed },
+      { name: 'Buffers', ink: 'buffers', read: ({ arrayBuffers }) => arrayBuffers },
+    ],
+  }),
+];
+
+const showTiles = tilesView(byId('tiles'));
+const showFigures = figuresView(byId('figures'));
+const showLedger = ledgerView(byId('ledger'));
+const showVerdict = verdictView(byId('verdict-said'), byId('findings'));
+const showEvents = eventsView(byId('events'), byId('no-events'));
+
+const GLIBC = ' With glibc this is malloc_trim, which stalls threads that allocate while it runs.';
+
+function showMissing() {
+  const notes = [...(page.figures?.notes ?? []), ...(page.diagnosis?.notes ?? [])];
+  const box = byId('missing');
+  box.hidden = notes.length === 0;
+  const lines = notes.map(({ field, reason }) => `${field === '*' ? 'all' : field}: ${reason}`);
+  if (lines.join() === box.dataset.said) return;
+  box.dataset.said = lines.join();
+  box.querySelector('ul').replaceChildren(...lines.map((line) => el('li', {}, line)));
+}
+
+function draw() {
+  if (page.paused || page.figures === null) return;
+  const ms = Number(byId('span').value);
+  for (const chart of charts) chart.show(history, ms);
+  showTiles(page.figures, page.diagnosis?.ledger);
+  showFigures(page.figures);
+  showEvents(history.events);
+  showMissing();
+  if (!page.diagnosis) return;
+  showLedger(page.diagnosis.ledger);
+  showVerdict(page.diagnosis);
+}
+
+let isDue = false;
+/** Once a frame, and not at all in a tab that nobody sees. */
+function drawSoon() {
+  if (isDue) return;
+  isDue = true;
+  requestAnimationFrame(() => {
+    isDue = false;
+    draw();
+  });
+}
+
+function showProcess({ pid, version, node, title, host }) {
+  const before = page.process;
+  page.process = { pid, host };
+  setText(byId('title'), title);
+  document.title = `${title} · memory`;
+  setText(byId('version'), `heapgap ${version}`);
+  page.who = `process ${pid} on ${host}, Node.js ${node}`;
+  setText(byId('who'), page.who);
+  if (!before || (before.pid === pid && before.host === host)) return;
+  byId('notice').hidden = false;
+  setText(
+    byId('notice'),
+    `At ${clock(Date.now())} another process answered: it was ${before.pid} on ${before.host}, and it is ${pid} on ${host} now.`,
+  );
+  page.diagnosis = null;
+}
+
+const STATES = {
+  live: 'Live',
+  lost: 'Connection lost. Trying again…',
+  silent: 'Nothing has come for some seconds: the service’s event loop may be blocked.',
+};
+
+follow(new URL('live', BASE), {
+  hello: showProcess,
+  history(kept) {
+    history.reset(kept);
+    drawSoon();
+  },
+  sample({ row, figures }) {
+    history.add(row);
+    page.figures = figures;
+    const { name, version } = figures.allocator;
+    setText(byId('who'), `${page.who}, ${name}${version ? ` ${version.split('-')[0]}` : ''}`);
+    setText(
+      byId('purge-about'),
+      byId('purge-about').dataset.said + (name === 'glibc' ? GLIBC : ''),
+    );
+    byId('purge').disabled = false;
+    drawSoon();
+  },
+  diagnosis(found) {
+    page.diagnosis = found;
+    drawSoon();
+  },
+  state(state) {
+    document.body.dataset.state = state;
+    setText(byId('state'), STATES[state]);
+  },
+});
+
+byId('purge-about').dataset.said = byId('purge-about').textContent.trim();
+byId('span').append(
+  ...Object.entries(SPANS).map(([name, ms]) => el('option', { value: String(ms) }, name)),
+);
+byId('span').addEventListener('change', drawSoon);
+byId('pause').addEventListener('click', ({ currentTarget }) => {
+  page.paused = !page.paused;
+  currentTarget.ariaPressed = String(page.paused);
+  drawSoon();
+});
+byId('json').href = `${BASE.pathname.replace(/\/$/, '')}?format=json`;
+const pid = () => page.process.pid;
+purgeButton(byId('purge'), byId('purge-said'), pid);
+inspectButton(byId('inspect'), byId('inspected'), pid);

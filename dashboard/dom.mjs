@@ -1,0 +1,30 @@
+// Elements. Text goes in as text only: the policy allows no markup from strings.
+
+/** Makes an element; `properties` are its own, `aria-…`, `data-…` and others become attributes. */
+export function el(tag, properties = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name in element) element[name] = value;
+    else element.setAttribute(name, value);
+  }
+  element.append(...children);
+  return element;
+}
+
+export const byId = (id) => document.getElementById(id);
+
+/** Changes a text only where it differs: screen readers and selections are left alone otherwise. */
+export function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/** A table that scrolls sideways where it does not fit, by keyboard too. */
+export const table = (label, heads, rows) =>
+  el(
+    'section',
+    { className: 'scroll', 'aria-label': label, tabIndex: 0 },
+    el('table', {}, el('thead', {}, el('tr', {}, ...heads)), el('tbody', {}, ...rows)),
+  );
+
+export const head = (text, isNumber = false) =>
+  el('th', { scope: 'col', className: isNumber ? 'number' : '' }, text);

@@ -1,0 +1,123 @@
+// The samples as columns, and the events that their counters tell of. Pure: no page in it.
+
+import { groupBytes } from './parts.mjs';
+
+/** An hour, which is more than a server keeps. */
+const KEPT = 3600;
+/** A pause of more than this between samples is a gap, not a line. */
+const GAP_MS = 5000;
+/** A ledger stands for no longer than this: the next should have come. */
+const LEDGER_MS = 60_000;
+
+const rise = (before, after) =>
+  before === null || after === null ? 0 : Math.max(0, after - before);
+
+/** Each looks at two samples in a row. */
+const STEPS = [
+  {
+    kind: 'purge',
+    steps: (a, b) => rise(a.purges, b.purges),
+    text: (n, a, b) => ({
+      what: n === 1 ? 'Purge' : `${n} purges`,
+      returned: b.released === null ? null : rise(a.released, b.released),
+    }),
+  },
+  {
+    kind: 'governor',
+    steps: (a, b) => rise(a.governorPurges, b.governorPurges),
+    text: (n, a, b) => ({
+      what: n === 1 ? 'The governor purged' : `The governor purged ${n} times`,
+      returned: rise(a.governorReleased, b.governorReleased),
+    }),
+  },
+  {
+    kind: 'collection',
+    steps: (a, b) => rise(a.collections, b.collections),
+    text: () => ({ what: 'The governor had V8 collect garbage', returned: null }),
+  },
+  {
+    kind: 'level',
+    steps: (a, b) =>
+      a.governorLevel !== null && b.governorLevel !== null && a.governorLevel !== b.governorLevel
+        ? 1
+        : 0,
+    text: (_, a, b) => ({
+      what: `The governor’s level: ${a.governorLevel} → ${b.governorLevel}`,
+      returned: null,
+    }),
+  },
+  {
+    kind: 'oom',
+    steps: (a, b) => rise(a.oomKills, b.oomKills),
+    text: (n) => ({
+      what: `The OOM killer ended ${n === 1 ? 'a process' : `${n} processes`} of this container`,
+      returned: null,
+    }),
+  },
+];
+
+/** What happened between two samples. */
+export function eventsBetween(before, after) {
+  return STEPS.flatMap(({ kind, steps, text }) => {
+    const n = steps(before, after);
+    return n > 0 ? [{ time: after.time, kind, ...text(n, before, after) }] : [];
+  });
+}
+
+export class History {
+  samples = [];
+  events = [];
+  #columns = [];
+  #ledger = null;
+
+  /** Starts anew: with what the server has kept. */
+  reset({ columns, rows }) {
+    this.samples = [];
+    this.events = [];
+    this.#columns = columns;
+    this.#ledger = null;
+    for (const row of rows) this.add(row);
+  }
+
+  add(row) {
+    const sample = Object.fromEntries(this.#columns.map((name, i) => [name, row[i]]));
+    const last = this.samples.at(-1);
+    // The server sends its last sample again to who comes.
+    if (last && sample.time <= last.time) return;
+    if (sample.ledger) this.#ledger = { time: sample.time, bytes: sample.ledger };
+    const isOld = this.#ledger && sample.time - this.#ledger.time > LEDGER_MS;
+    sample.ledger = isOld ? null : (this.#ledger?.bytes ?? null);
+    if (last) this.events.push(...eventsBetween(last, sample));
+    this.samples.push(sample);
+    if (this.samples.length > KEPT) this.samples.shift();
+  }
+
+  get last() {
+    return this.samples.at(-1) ?? null;
+  }
+
+  /** Of the last `ms`: `times` in seconds, and a list for each reader. A gap has a time with nothing at it. */
+  columns(ms, readers) {
+    const since = (this.last?.time ?? 0) - ms;
+    const shown = this.samples.filter(({ time }) => time >= since);
+    const withGaps = shown.flatMap((sample, i) => {
+      const before = shown[i - 1];
+      const isGap = before && sample.time - before.time > GAP_MS;
+      return isGap ? [{ time: before.time + 1000, isGap }, sample] : [sample];
+    });
+    const times = withGaps.map(({ time }) => time / 1000);
+    const values = readers.map((read) =>
+      withGaps.map((sample) => (sample.isGap ? null : (read(sample) ?? null))),
+    );
+    return { samples: withGaps, times, values };
+  }
+}
+
+/** For the stacked chart: readers of what each group and those below it hold together. */
+export const stackReaders = (groups) =>
+  groups.map((_, i) => ({ ledger }) => {
+    if (!ledger) return null;
+    return groupBytes(ledger)
+      .slice(0, i + 1)
+      .reduce((sum, each) => sum + each, 0);
+  });

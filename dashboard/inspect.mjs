@@ -1,0 +1,131 @@
+// What takes longer to read: when it is asked for.
+
+import { el, head, table } from './dom.mjs';
+import { bytes, clock, count, exact, NONE } from './format.mjs';
+import { askProcess } from './requests.mjs';
+
+const SHOWN = 25;
+
+const size = (read) => ({ read, format: bytes, isSize: true });
+const number = (read) => ({ read, format: count });
+const words = (read) => ({ read, format: (value) => value ?? NONE, isText: true });
+
+const figuresOf = (...names) =>
+  Object.fromEntries(names.map((name) => [name, size((row) => row[name])]));
+
+const TABLES = [
+  {
+    title: 'Arenas',
+    about: 'Parts of the allocator that threads share; each keeps freed memory of its own.',
+    rows: ({ arenas }) => arenas,
+    columns: {
+      arena: number(({ index }) => index),
+      threads: number(({ threads }) => threads),
+      ...figuresOf(
+        'allocated',
+        'active',
+        'dirty',
+        'muzzy',
+        'pinned',
+        'resident',
+        'free',
+        'metadata',
+        'retained',
+      ),
+    },
+  },
+  {
+    title: 'Size classes',
+    about: 'Which sizes of objects are in use, and the free room that they pin, the largest first.',
+    rows: ({ sizeClasses }) => sizeClasses,
+    columns: {
+      size: size((row) => row.size),
+      kind: words(({ kind }) => kind),
+      count: number((row) => row.count),
+      bytes: size((row) => row.bytes),
+      waste: size(({ waste }) => waste),
+    },
+  },
+  {
+    title: 'Mappings by kind',
+    about: 'The address space, as the kernel counts it.',
+    rows: ({ mappings }) => mappings?.kinds,
+    columns: {
+      kind: words(({ kind }) => kind),
+      count: number((row) => row.count),
+      ...figuresOf('size', 'rss', 'anonymous', 'hugePages', 'lazyFree', 'swap'),
+    },
+  },
+  {
+    title: 'The largest mappings',
+    about: 'By what of them is resident.',
+    rows: ({ mappings }) => mappings?.largest,
+    columns: {
+      kind: words(({ kind }) => kind),
+      name: words(({ name }) => name),
+      ...figuresOf('size', 'rss'),
+    },
+  },
+  {
+    title: 'Threads',
+    about: 'By name.',
+    rows: ({ threads }) => threads,
+    columns: { name: words(({ name }) => name), count: number((row) => row.count) },
+  },
+  {
+    title: 'Worker threads',
+    about: 'Their V8 heaps.',
+    rows: ({ workers }) => workers,
+    columns: {
+      thread: number(({ threadId }) => threadId),
+      ...figuresOf('heapUsed', 'heapTotal', 'heapPhysical', 'external'),
+    },
+  },
+];
+
+function cellOf({ read, format, isSize, isText }, row) {
+  const value = read(row) ?? null;
+  const shown = isText ? format(value) : el('data', { value: String(value ?? '') }, format(value));
+  if (isSize) shown.title = exact(value);
+  return el('td', { className: isText ? 'about' : 'number' }, shown);
+}
+
+function tableOf({ title, about, rows, columns }, inspection) {
+  const all = rows(inspection);
+  if (!all?.length) return [];
+  const used = Object.entries(columns).filter(([, { read }]) =>
+    all.some((row) => (read(row) ?? null) !== null),
+  );
+  const more = all.length > SHOWN ? ` The first ${SHOWN} of ${all.length}.` : '';
+  return [
+    el('h3', {}, title),
+    el('p', { className: 'quiet' }, about + more),
+    table(
+      title,
+      used.map(([name, { isText }]) => head(name, !isText)),
+      all
+        .slice(0, SHOWN)
+        .map((row) => el('tr', {}, ...used.map(([, column]) => cellOf(column, row)))),
+    ),
+  ];
+}
+
+/** Wires the button; `pid` gives the process that the page shows. */
+export function inspectButton(button, box, pid) {
+  const isOther = ({ answer }) => answer !== undefined && answer.pid !== pid();
+  button.addEventListener('click', async () => {
+    if (button.ariaDisabled === 'true') return;
+    button.ariaDisabled = 'true';
+    try {
+      const inspection = await askProcess('GET', 'inspect', isOther);
+      const tables = TABLES.flatMap((each) => tableOf(each, inspection));
+      box.replaceChildren(
+        el('p', { className: 'quiet' }, `As of ${clock(inspection.time)}.`),
+        ...tables,
+      );
+    } catch (error) {
+      box.replaceChildren(el('p', { className: 'refused' }, `Not inspected: ${error.message}.`));
+    }
+    button.ariaDisabled = null;
+  });
+}

@@ -1,0 +1,61 @@
+// The button, and what the purge did.
+
+import { el } from './dom.mjs';
+import { bytes, duration, exact } from './format.mjs';
+import { askProcess } from './requests.mjs';
+
+const figure = (value) =>
+  el('data', { value: String(value ?? ''), title: exact(value) }, bytes(value));
+
+function outcomeOf({ method, rssBefore, rssAfter, released, durationMs, kept, notes }) {
+  if (method === null) {
+    return [
+      el(
+        'p',
+        {},
+        `Nothing was done: ${notes.map(({ reason }) => reason)[0] ?? 'heapgap cannot purge this allocator.'}`,
+      ),
+    ];
+  }
+  const went = released > 0 ? [figure(released), ' returned'] : ['RSS did not fall'];
+  return [
+    el(
+      'p',
+      { className: 'headline' },
+      'RSS ',
+      figure(rssBefore),
+      ' → ',
+      figure(rssAfter),
+      ': ',
+      ...went,
+      ` in ${duration(durationMs)}.`,
+    ),
+    ...(kept.length === 0
+      ? []
+      : [
+          el('p', {}, 'What is still there, and why:'),
+          el(
+            'ul',
+            {},
+            ...kept.map(({ summary, bytes: size }) => el('li', {}, figure(size), `: ${summary}`)),
+          ),
+        ]),
+  ];
+}
+
+/** Wires the button; `pid` gives the process that the page shows. */
+export function purgeButton(button, said, pid) {
+  const isOther = ({ error }) => error?.code === 'ERR_HEAPGAP_OTHER_PROCESS';
+  button.addEventListener('click', async () => {
+    // Not `disabled`: that would take the focus away.
+    if (button.ariaDisabled === 'true') return;
+    button.ariaDisabled = 'true';
+    said.replaceChildren(el('p', {}, 'Purging…'));
+    try {
+      said.replaceChildren(...outcomeOf(await askProcess('POST', `purge?pid=${pid()}`, isOther)));
+    } catch (error) {
+      said.replaceChildren(el('p', { className: 'refused' }, `Not purged: ${error.message}.`));
+    }
+    button.ariaDisabled = null;
+  });
+}
