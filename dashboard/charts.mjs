@@ -5,6 +5,8 @@ import { MARKS } from './events.mjs';
 import { bytes, clock, exact } from './format.mjs';
 
 const MB = 2 ** 20;
+/** The first samples are not to fill the whole width. */
+const SHORTEST_S = 10;
 /** Steps of the axis that are round in units of 1024. */
 const INCREMENTS = [1 / 1024, 1, 1024].flatMap((unit) =>
   [1, 2, 4, 8, 16, 32, 64, 128, 256, 512].map((n) => n * unit * MB),
@@ -131,7 +133,10 @@ export class Chart {
         sync: { key: 'heapgap' },
         points: { show: false },
       },
-      scales: { y: { range: (_, _min, max) => [0, Math.max(max * 1.06, MB)] } },
+      scales: {
+        x: { range: (_, min, max) => [Math.min(min, max - SHORTEST_S), max] },
+        y: { range: (_, _min, max) => [0, Math.max(max * 1.06, MB)] },
+      },
       series: [{}, ...this.#series.map(seriesOf)],
       axes: [
         axis({ values: (_, times) => times.map((time) => clock(time * 1000)), space: 90 }),

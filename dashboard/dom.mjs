@@ -13,6 +13,10 @@ export function el(tag, properties = {}, ...children) {
 
 export const byId = (id) => document.getElementById(id);
 
+/** A sentence of the API's as nodes: what is between backticks is code. */
+export const sentence = (text) =>
+  text.split('`').map((part, i) => (i % 2 === 1 ? el('code', {}, part) : part));
+
 /** Changes a text only where it differs: screen readers and selections are left alone otherwise. */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;

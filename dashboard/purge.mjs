@@ -1,6 +1,6 @@
 // The button, and what the purge did.
 
-import { el } from './dom.mjs';
+import { el, sentence } from './dom.mjs';
 import { bytes, duration, exact } from './format.mjs';
 import { askProcess } from './requests.mjs';
 
@@ -37,7 +37,9 @@ function outcomeOf({ method, rssBefore, rssAfter, released, durationMs, kept, no
           el(
             'ul',
             {},
-            ...kept.map(({ summary, bytes: size }) => el('li', {}, figure(size), `: ${summary}`)),
+            ...kept.map(({ summary, bytes: size }) =>
+              el('li', {}, figure(size), ': ', ...sentence(summary)),
+            ),
           ),
         ]),
   ];

@@ -1,6 +1,6 @@
 // What the diagnosis says, in words, with its evidence and what to do.
 
-import { el, head, table } from './dom.mjs';
+import { el, head, sentence, table } from './dom.mjs';
 import { bytes, duration, exact, measured, NONE } from './format.mjs';
 
 const TITLES = {
@@ -62,9 +62,9 @@ function findingOf({ code, bytes: size, severity, summary, evidence, actions }, 
         ? ''
         : el('data', { value: String(size), title: exact(size) }, ` ${bytes(size)}`),
     ),
-    el('p', {}, summary),
+    el('p', {}, ...sentence(summary)),
     el('h3', {}, 'What to do'),
-    el('ol', {}, ...actions.map((action) => el('li', {}, action))),
+    el('ol', {}, ...actions.map((action) => el('li', {}, ...sentence(action)))),
     el('h3', {}, 'Evidence'),
     table(`Evidence: ${titleOf(code)}`, evidenceHeads(), evidence.map(evidenceRow)),
   );
@@ -88,7 +88,7 @@ function saidOf({ verdict, summary, findings, window, notes }) {
       ` ${titleOf(verdict)} `,
       el('code', {}, verdict),
     ),
-    el('p', {}, summary),
+    el('p', {}, ...sentence(summary)),
     el('p', { className: 'quiet' }, windowOf(window)),
   ];
 }
