@@ -10,11 +10,11 @@ export const MARKS = { purge: 'P', governor: 'G', collection: 'C', level: 'L', o
 
 /** Answers what shows events, the newest first, in `list`; `none` is there while there are none. */
 export function eventsView(list, none) {
-  let shown = 0;
+  let shown;
   return (events) => {
-    if (events.length === shown) return;
-    shown = events.length;
-    none.hidden = shown > 0;
+    if (events.at(-1) === shown) return;
+    shown = events.at(-1);
+    none.hidden = events.length > 0;
     const newest = events.slice(-SHOWN).reverse();
     list.replaceChildren(
       ...newest.map(({ time, kind, what, returned }) =>

@@ -9,7 +9,11 @@ const isNumber = (value) => typeof value === 'number' && Number.isFinite(value);
 export function bytes(value) {
   if (!isNumber(value)) return NONE;
   const size = Math.abs(value);
-  const power = size < 1024 ? 0 : Math.min(Math.floor(Math.log2(size) / 10), UNITS.length - 1);
+  // From 1023.5 on it would be rounded to 1024 of a unit.
+  const power =
+    size < 1024
+      ? 0
+      : Math.min(Math.floor(Math.log2(size * (1024 / 1023.5)) / 10), UNITS.length - 1);
   const amount = size / 1024 ** power;
   const digits = power === 0 || amount >= 100 ? 0 : amount >= 10 ? 1 : 2;
   return `${value < 0 ? '−' : ''}${amount.toFixed(digits)} ${UNITS[power]}`;
@@ -25,7 +29,7 @@ export const percent = (share) =>
 
 export const duration = (ms) => {
   if (!isNumber(ms)) return NONE;
-  if (ms < 1000) return `${Math.round(ms)} ms`;
+  if (ms < 1000) return `${ms < 0 ? '−' : ''}${Math.abs(Math.round(ms))} ms`;
   if (ms < 120_000) return `${(ms / 1000).toFixed(ms < 10_000 ? 1 : 0)} s`;
   return ms < 7_200_000 ? `${Math.round(ms / 60_000)} min` : `${(ms / 3_600_000).toFixed(1)} h`;
 };

@@ -90,6 +90,7 @@ export class History {
     if (last) this.events.push(...eventsBetween(last, sample));
     this.samples.push(sample);
     if (this.samples.length > KEPT) this.samples.shift();
+    if (this.events.length > KEPT) this.events.splice(0, this.events.length - KEPT);
   }
 
   get last() {
