@@ -14,10 +14,17 @@ const express4 = require('express4');
 const fc = require('fast-check');
 const { createRecentDiagnosis } = require('../lib/recent-diagnosis.js');
 const { createRoute } = require('../lib/route.js');
+const {
+  BEARER,
+  TOKEN,
+  ask,
+  hasCommonHeaders,
+  refused,
+  serve,
+  until,
+} = require('./support/route.js');
 
 const MB = 1024 * 1024;
-const TOKEN = 'correct horse battery staple';
-const BEARER = { Authorization: `Bearer ${TOKEN}` };
 const SNAPSHOT = {
   time: '2024-01-01T00:00:00.000Z',
   pid: 42,
@@ -77,34 +84,6 @@ function deferred() {
   return parts;
 }
 
-async function serve(t, listener, { where = { port: 0, host: '127.0.0.1' }, peer } = {}) {
-  const server = listener instanceof http.Server ? listener : http.createServer(listener);
-  if (peer !== undefined) {
-    server.prependListener('connection', (socket) => {
-      Object.defineProperty(socket, 'remoteAddress', { value: peer });
-    });
-  }
-  server.listen(where);
-  await once(server, 'listening');
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return typeof where === 'object' && where.path ? where.path : server.address().port;
-}
-
-/** Not fetch(), which forbids to set Host, Origin and the like. */
-async function ask(at, options = {}) {
-  const to = typeof at === 'string' ? { socketPath: at } : { host: '127.0.0.1', port: at };
-  const req = http.request({ ...to, path: '/debug/memory', agent: false, ...options });
-  req.end();
-  const [res] = await once(req, 'response');
-  let text = '';
-  for await (const chunk of res.setEncoding('utf8')) text += chunk;
-  const json = /json/.test(res.headers['content-type']) && text ? JSON.parse(text) : undefined;
-  return { status: res.statusCode, headers: res.headers, text, json };
-}
-
 const post = (at, headers = {}, target = '/debug/memory/purge') =>
   ask(at, { method: 'POST', path: target, headers });
 
@@ -115,24 +94,6 @@ async function say(port, text) {
   let answer = '';
   for await (const chunk of socket.setEncoding('utf8')) answer += chunk;
   return { status: Number(/^HTTP\/1\.1 (\d+)/.exec(answer)?.[1]), text: answer };
-}
-
-function refused(answer, status, code) {
-  assert.equal(answer.status, status, answer.text);
-  assert.deepEqual(Object.keys(answer.json), ['error']);
-  assert.deepEqual(Object.keys(answer.json.error), ['code', 'message']);
-  assert.equal(answer.json.error.code, code);
-  hasCommonHeaders(answer);
-}
-
-function hasCommonHeaders({ headers, text }) {
-  assert.equal(headers['content-type'], 'application/json; charset=utf-8');
-  assert.equal(headers['content-length'], String(Buffer.byteLength(text)));
-  assert.equal(headers['cache-control'], 'no-store');
-  assert.equal(headers['x-content-type-options'], 'nosniff');
-  assert.equal(headers['cross-origin-resource-policy'], 'same-origin');
-  const cors = Object.keys(headers).filter((name) => name.startsWith('access-control'));
-  assert.deepEqual(cors, []);
 }
 
 const FRAMEWORKS = [
@@ -1428,9 +1389,4 @@ function fakeResponse() {
       this.ended += 1;
     },
   };
-}
-
-/** Waits, one turn of the event loop after another, for what the test itself has set going. */
-async function until(condition) {
-  while (!condition()) await new Promise(setImmediate);
 }
