@@ -8,7 +8,7 @@ const { ERR_HEAPGAP_BUSY } = require('../errors.js');
 const { refuseCrossSite } = require('./cross-site.js');
 const { Refusal } = require('./refusal.js');
 const { createSampler, message } = require('./sampler.js');
-const { begin, isAnswered } = require('./send.js');
+const { begin } = require('./send.js');
 
 const MAX_VIEWERS = 32;
 /** A viewer that takes nothing is let go when so much waits for it: it comes back, and is given the history. */
@@ -47,6 +47,9 @@ function createClosing() {
   };
 }
 
+/** By the socket too: a response that waits behind another on its connection hears of no close. */
+const isGone = (socket, res) => res.destroyed || res.writableEnded || socket?.destroyed;
+
 function createLive(sources) {
   const sampler = createSampler(sources);
   const isClosing = createClosing();
@@ -55,10 +58,8 @@ function createLive(sources) {
   function viewerOf({ socket }, res) {
     const server = socket?.server;
     const leave = () => sampler.leave(viewer);
-    // A request that waits behind another on its connection has a response that hears of no close.
-    const isGone = () => res.destroyed || res.writableEnded || socket?.destroyed;
     function viewer(text) {
-      if (isGone()) leave();
+      if (isGone(socket, res)) leave();
       else if (isClosing(server)) res.end();
       else if (res.writableLength > MAX_WAITING) res.destroy();
       else if (text) res.write(text);
@@ -73,7 +74,7 @@ function createLive(sources) {
       const why = `${MAX_VIEWERS} others watch this process already`;
       throw new Refusal(503, ERR_HEAPGAP_BUSY, why, { 'Retry-After': '10' });
     }
-    if (isAnswered(res)) return;
+    if (res.headersSent || isGone(req.socket, res)) return;
     begin(res, 200, headersFor(req));
     if (req.method === 'HEAD') {
       res.end();

@@ -100,12 +100,8 @@ function createSampler({ snapshot, diagnosis, watch, purges, now = () => perform
   const askOnce = shared(() => askDiagnosis().catch(failed));
 
   function tick() {
-    if (viewers.size === 0) {
-      nobodySince ??= now();
-      if (now() - nobodySince >= LINGER_MS) stop();
-    } else {
-      nobodySince = null;
-    }
+    if (viewers.size === 0) nobodySince ??= now();
+    if (nobodySince !== null && now() - nobodySince >= LINGER_MS) stop();
     if (!running) return;
     // Whoever has gone, or is on a server that closes, is seen even while no sample can be had.
     tell('');
@@ -137,12 +133,12 @@ function createSampler({ snapshot, diagnosis, watch, purges, now = () => perform
     found = null;
     ledger = null;
     lastSample = null;
-    nobodySince = null;
   }
 
   return {
     join(viewer) {
       viewers.add(viewer);
+      nobodySince = null;
       // The last row comes with the last sample.
       const past = rows.slice(0, -1).join();
       viewer(message('history', `{"columns":${JSON.stringify(NAMES)},"rows":[${past}]}`));
