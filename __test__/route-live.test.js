@@ -714,7 +714,7 @@ describe('server.close() does not wait for viewers', () => {
     assert.equal(calls.watch, 1);
   });
 
-  it('Fastify', async (t) => {
+  it('Fastify', async () => {
     const app = require('fastify')();
     await app.register(require('heapgap/fastify'), { prefix: '/internal' });
     await app.listen({ host: '127.0.0.1', port: 0 });

@@ -570,6 +570,112 @@ describe('access by token', () => {
   });
 });
 
+describe('access by token as a password: HTTP Basic', () => {
+  const basic = (text, encoding) => `Basic ${Buffer.from(text, encoding).toString('base64')}`;
+  const CHALLENGE = 'Bearer, Basic realm="heapgap", charset="UTF-8"';
+  const HTML = { Accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8' };
+
+  it('lets it in whatever the name, wherever from', async (t) => {
+    const port = await serve(t, fakes().route({ token: TOKEN }), { peer: '203.0.113.9' });
+    for (const name of ['', 'x', 'heapgap', 'jörg', '用户', ' ', 'x'.repeat(1000)]) {
+      const headers = { Authorization: basic(`${name}:${TOKEN}`), Host: 'example.com' };
+      assert.equal((await ask(port, { headers })).status, 200, name);
+    }
+    for (const scheme of ['basic', 'BASIC', 'bAsIc ']) {
+      const headers = { Authorization: basic(`x:${TOKEN}`).replace('Basic', scheme) };
+      assert.equal((await ask(port, { headers })).status, 200, scheme);
+    }
+    const headers = { Authorization: basic(`x:${TOKEN}`) };
+    assert.equal((await post(port, headers)).status, 200);
+  });
+
+  it('a token may have colons, and a name may not', async (t) => {
+    const token = 'a token: of :: many colons:';
+    const port = await serve(t, fakes().route({ token }));
+    const statusOf = async (text) =>
+      (await ask(port, { headers: { Authorization: basic(text) } })).status;
+    assert.equal(await statusOf(`x:${token}`), 200);
+    assert.equal(await statusOf(`:${token}`), 200);
+    assert.equal(await statusOf(token), 401);
+    assert.equal(await statusOf(`x:y:${token}`), 401);
+  });
+
+  const WRONG = {
+    'no colon': basic(TOKEN),
+    'the token as the name': basic(`${TOKEN}:`),
+    'name and token': basic(`${TOKEN}:${TOKEN}x`),
+    'a longer one': basic(`x:${TOKEN} `),
+    'a shorter one': basic(`x:${TOKEN.slice(0, -1)}`),
+    'a null before it': basic(`x:\0${TOKEN}`),
+    'a line break after it': basic(`x:${TOKEN}\n`),
+    'UTF-16': basic(`x:${TOKEN}`, 'utf16le'),
+    'no base64': `Basic x:${TOKEN}`,
+    garbage: 'Basic ====',
+    'bytes that are no UTF-8': `Basic ${Buffer.from([0xff, 0x3a, 0xfe]).toString('base64')}`,
+    nothing: 'Basic ',
+    'two of them': `${basic(`x:${TOKEN}`)}, ${basic(`x:${TOKEN}`)}x`,
+    'base64 as a bearer': basic(`x:${TOKEN}`).replace('Basic', 'Bearer'),
+  };
+  for (const [title, authorization] of Object.entries(WRONG)) {
+    it(`refuses ${title}`, async (t) => {
+      const { route, calls } = fakes();
+      const port = await serve(t, route({ token: TOKEN }));
+      const headers = { Authorization: authorization };
+      for (const answer of [await ask(port, { headers }), await post(port, headers)]) {
+        refused(answer, 401, 'ERR_HEAPGAP_UNAUTHORIZED');
+        assert.equal(answer.headers['www-authenticate'], 'Bearer');
+        assert.doesNotMatch(answer.text, /correct horse/);
+      }
+      assert.deepEqual(calls, NEVER);
+    });
+  }
+
+  it('asks only those who prefer HTML: a program has nobody to type it', async (t) => {
+    const port = await serve(t, fakes().route({ token: TOKEN }));
+    for (const target of ['', '/page/x.js', '/live', '/inspect', '/metrics']) {
+      const challenged = await ask(port, { path: `/debug/memory${target}`, headers: HTML });
+      refused(challenged, 401, 'ERR_HEAPGAP_UNAUTHORIZED');
+      assert.equal(challenged.headers['www-authenticate'], CHALLENGE);
+    }
+    for (const accept of ['*/*', 'application/json', 'text/event-stream', 'image/*']) {
+      const { headers } = await ask(port, { headers: { Accept: accept } });
+      assert.equal(headers['www-authenticate'], 'Bearer', accept);
+    }
+  });
+
+  it('counts for nothing where there is no token', async (t) => {
+    const headers = { Authorization: basic(`x:${TOKEN}`), Via: '1.1 x', ...HTML };
+    const local = await ask(await serve(t, fakes().route()), { headers });
+    refused(local, 403, 'ERR_HEAPGAP_FORBIDDEN');
+    assert.equal(local.headers['www-authenticate'], undefined);
+    const authorize = () => false;
+    const denied = await ask(await serve(t, fakes().route({ authorize })), { headers });
+    refused(denied, 403, 'ERR_HEAPGAP_FORBIDDEN');
+    assert.equal(denied.headers['www-authenticate'], undefined);
+  });
+
+  it('that a browser adds by itself is of no use to another site', async (t) => {
+    const { route, calls } = fakes();
+    const port = await serve(t, route({ token: TOKEN, heapSnapshot: true }));
+    const FOREIGN = [{ 'Sec-Fetch-Site': 'cross-site' }, { Origin: 'http://evil.example' }];
+    for (const foreign of FOREIGN) {
+      const headers = { Authorization: basic(`x:${TOKEN}`), ...foreign };
+      for (const target of ['live', 'heap-snapshot']) {
+        const answer = await ask(port, { path: `/debug/memory/${target}`, headers });
+        refused(answer, 403, 'ERR_HEAPGAP_CROSS_SITE');
+      }
+      refused(await post(port, headers), 403, 'ERR_HEAPGAP_CROSS_SITE');
+      assert.equal(calls.purge, 0);
+      // What only reads may be asked for, as by a link, and cannot be read there.
+      for (const target of ['', '/inspect']) {
+        const answer = await ask(port, { path: `/debug/memory${target}`, headers });
+        assert.equal(answer.status, 200);
+        hasCommonHeaders(answer);
+      }
+    }
+  });
+});
+
 describe('access by authorize', () => {
   for (const authorize of [() => true, async () => true]) {
     it(`lets in by ${authorize}, wherever from`, async (t) => {
@@ -725,6 +831,69 @@ describe('cross-site purges', () => {
       hasCommonHeaders(answer);
     });
   }
+});
+
+describe('purge of one process of many: ?pid=', () => {
+  const purgeOf = (port, query) => post(port, {}, `/debug/memory/purge?${query}`);
+
+  it('is done where it is this one', async (t) => {
+    const { route, calls } = fakes();
+    const port = await serve(t, route({ minIntervalMs: 0 }));
+    for (const query of [`pid=${process.pid}`, `x=1&pid=${process.pid}`]) {
+      assert.deepEqual((await purgeOf(port, query)).json, REPORT);
+    }
+    assert.equal(calls.purge, 2);
+  });
+
+  it('is refused where it is another, which counts as no purge', async (t) => {
+    const { route, calls } = fakes();
+    const port = await serve(t, route());
+    for (const other of [process.pid + 1, 1, 9_999_999_999, `${process.pid}0`]) {
+      const answer = await purgeOf(port, `pid=${other}`);
+      refused(answer, 409, 'ERR_HEAPGAP_OTHER_PROCESS');
+      assert.match(answer.json.error.message, new RegExp(`process ${process.pid}, not ${other};`));
+    }
+    assert.equal(calls.purge, 0);
+    assert.equal((await purgeOf(port, `pid=${process.pid}`)).status, 200);
+    refused(await purgeOf(port, 'pid=1'), 409, 'ERR_HEAPGAP_OTHER_PROCESS');
+    refused(await purgeOf(port, `pid=${process.pid}`), 429, 'ERR_HEAPGAP_RATE_LIMITED');
+  });
+
+  const GARBAGE = [
+    'pid=',
+    'pid',
+    'pid=0',
+    'pid=-1',
+    'pid=x',
+    'pid=1.0',
+    'pid=1e3',
+    'pid=0x1',
+    `pid=0${process.pid}`,
+    `pid=%20${process.pid}`,
+    `pid=${process.pid}%0a`,
+    `pid=${process.pid}&pid=${process.pid}`,
+    `pid=${'1'.repeat(5000)}`,
+  ];
+  for (const query of GARBAGE) {
+    it(`?${query.slice(0, 40)} is refused`, async (t) => {
+      const { route, calls } = fakes();
+      const port = await serve(t, route());
+      const answer = await purgeOf(port, query);
+      refused(answer, 400, 'ERR_HEAPGAP_INVALID_ARG_TYPE');
+      assert.match(answer.json.error.message, /^expected `pid` to be a process id, given once/);
+      assert.ok(answer.text.length < 500);
+      assert.equal(calls.purge, 0);
+      assert.equal((await post(port)).status, 200);
+    });
+  }
+
+  it('comes after access and another site’s', async (t) => {
+    const port = await serve(t, fakes().route({ token: TOKEN }));
+    refused(await purgeOf(port, 'pid=1'), 401, 'ERR_HEAPGAP_UNAUTHORIZED');
+    const foreign = { ...BEARER, Origin: 'null' };
+    const target = '/debug/memory/purge?pid=1';
+    refused(await post(port, foreign, target), 403, 'ERR_HEAPGAP_CROSS_SITE');
+  });
 });
 
 describe('purge', () => {
@@ -1229,18 +1398,36 @@ describe('any garbage', () => {
     text.map((rest) => `/debug/memory/purge${rest}`),
     text.map((rest) => `/debug/memory?${rest}`),
     text.map((rest) => `/debug/memory/heap-snapshot${rest}`),
+    text.map((rest) => `/debug/memory/page/${rest}`),
+    text.map((rest) => `/debug/memory/purge?pid=${rest}`),
+    text.map((rest) => `/debug/memory?format=${rest}`),
     fc.constantFrom(
       '/debug/memory',
       '/debug/memory/purge',
       '/debug/memory/inspect',
       '/debug/memory/heap-snapshot',
+      '/debug/memory/live',
+      '/debug/memory?format=html',
+      '/debug/memory/page/uPlot.min.css',
     ),
   );
   const headerName = fc.oneof(
     text,
-    fc.constantFrom('host', ':authority', 'origin', 'referer', 'authorization', 'sec-fetch-site'),
+    fc.constantFrom(
+      'host',
+      ':authority',
+      'origin',
+      'referer',
+      'authorization',
+      'sec-fetch-site',
+      'accept',
+      'accept-encoding',
+    ),
   );
-  const headers = fc.dictionary(headerName, fc.oneof(text, fc.constant('localhost')));
+  const headers = fc.dictionary(
+    headerName,
+    fc.oneof(text, fc.constantFrom('localhost', 'text/html', 'gzip')),
+  );
   const method = fc.constantFrom('GET', 'HEAD', 'POST', 'OPTIONS', 'get', '');
   const request = fc.record({
     method,
@@ -1267,7 +1454,9 @@ describe('any garbage', () => {
   async function handle(handler, req) {
     const res = fakeResponse();
     assert.equal(await handler(req, res), undefined);
-    assert.equal(res.ended, 1, 'answered exactly once');
+    if (!res.isStream) assert.equal(res.ended, 1, 'answered exactly once');
+    // A stream is ended by whoever looks.
+    res.leave();
     return res.statusCode;
   }
 
@@ -1285,7 +1474,10 @@ describe('any garbage', () => {
       fc.constantFrom(...handlers),
       async (req, remoteAddress, handler) => {
         const status = await handle(handler, { ...req, socket: { remoteAddress } });
-        assert.ok([200, 400, 401, 403, 404, 405, 429].includes(status), `status ${status}`);
+        assert.ok(
+          [200, 400, 401, 403, 404, 405, 409, 429, 503].includes(status),
+          `status ${status}`,
+        );
       },
     );
   });
@@ -1324,8 +1516,13 @@ describe('any garbage', () => {
   it('never guesses the token', async () => {
     const { route, calls } = fakes();
     const handler = route({ token: TOKEN });
-    const prefix = fc.constantFrom('', 'Bearer ', `Bearer ${TOKEN} `);
-    await assertAll(request, prefix, text, async (req, before, rest) => {
+    const prefix = fc.constantFrom('', 'Bearer ', `Bearer ${TOKEN} `, 'Basic ');
+    const password = fc
+      .tuple(text, text)
+      .filter(([, after]) => after !== '')
+      .map(([before, after]) => `${before}:${TOKEN}${after}`);
+    const encoded = fc.oneof(text, password).map((plain) => Buffer.from(plain).toString('base64'));
+    await assertAll(request, prefix, fc.oneof(text, encoded), async (req, before, rest) => {
       fc.pre(`${before}${rest}`.trim() !== `Bearer ${TOKEN}`);
       const all = { ...req.headers, authorization: before + rest };
       const status = await handle(handler, { ...req, headers: all });
@@ -1384,6 +1581,16 @@ function fakeResponse() {
     ended: 0,
     getHeaderNames: () => [],
     setHeader() {},
+    isStream: false,
+    leave: () => {},
+    on(event, listener) {
+      if (event === 'close') this.leave = listener;
+      return this;
+    },
+    write() {
+      this.headersSent = true;
+      this.isStream = true;
+    },
     end() {
       this.headersSent = true;
       this.ended += 1;
