@@ -592,9 +592,27 @@ describe('what fails', () => {
     late.resolve(snapshotOf(2));
     const again = await look(port);
     assert.deepEqual((await again.next('history')).rows, []);
-    assert.equal((await again.next('sample')).row[1], 2);
+    const { row } = await again.next('sample');
+    assert.equal(row[1], 2);
+    assert.equal(row.at(-1), null, 'the ledger that no row had taken is an old one');
     const third = await look(port);
     assert.deepEqual((await third.next('history')).rows, []);
+  });
+
+  it('a diagnosis that comes when nobody looks any more is kept by nobody', async (t) => {
+    const late = deferred();
+    const { route, calls, second } = fakes(t, { diagnosis: () => late.promise });
+    const { port, responses } = await served(t, route());
+    const viewer = await look(port);
+    await viewer.next('sample');
+    await leave(viewer, responses[0]);
+    for (let passed = 0; passed <= LINGER; passed++) await second();
+    assert.equal(calls.stopped, 1);
+    late.resolve(DIAGNOSIS);
+    await new Promise(setImmediate);
+    const again = await look(port);
+    assert.equal((await again.next('sample')).row.at(-1), null);
+    assert.equal((await again.next('diagnosis')).verdict, 'retention', 'it is told anew');
   });
 
   it('a window that cannot be started is done without', async (t) => {
