@@ -858,8 +858,9 @@ export interface RouteOptions {
    */
   authorize?: ((req: IncomingMessage) => boolean | Promise<boolean>) | undefined;
   /**
-   * Lets a request in that has it as `Authorization: Bearer <token>`. At least 16 printable ASCII
-   * characters; `undefined` is as if it were left out. Not together with `authorize`.
+   * Lets a request in that has it as `Authorization: Bearer <token>`, or, as browsers do, as the password of any
+   * name (HTTP Basic). At least 16 printable ASCII characters; `undefined` is as if it were left out. Not
+   * together with `authorize`.
    */
   token?: string | undefined;
   /** The least time between two purges, in milliseconds. Default 10000; 0 for no such limit. */
@@ -1043,11 +1044,27 @@ export function purge(): Promise<PurgeReport>;
 
 /**
  * `GET` answers a snapshot as JSON, with `verdict`, `summary` and `findings` of a diagnosis that is up to
- * 5 s old (`null` with a note where there is none yet). `GET …/inspect` answers an inspection, `POST …/purge`
- * purges, `GET …/metrics` answers Prometheus (404 with `ERR_HEAPGAP_PEER_MISSING` without prom-client), and
- * `GET …/heap-snapshot` has an option of its own. Closed to strangers: without `authorize`
+ * 5 s old (`null` with a note where there is none yet); `?unit=MB` words its familiar figures. Whoever prefers
+ * `text/html` to JSON, as browsers do, gets a page that shows the same live; `?format=json` and `?format=html`
+ * choose whatever `Accept` says.
+ *
+ * - `GET …/inspect` answers an inspection.
+ * - `POST …/purge` purges; sooner than `minIntervalMs` after another it is 429, `ERR_HEAPGAP_RATE_LIMITED`.
+ *   With `?pid=` only the process of that id does; any other of a cluster answers 409,
+ *   `ERR_HEAPGAP_OTHER_PROCESS`, and is to be asked again.
+ * - `GET …/metrics` answers Prometheus (404 with `ERR_HEAPGAP_PEER_MISSING` without prom-client).
+ * - `GET …/heap-snapshot` has an option of its own.
+ * - `GET …/live` is a stream of server-sent events for the page and for `heapgap watch`, and **its shape may
+ *   change between minor versions**: `hello` says which process this is, `history` what was seen in the last ten
+ *   minutes (`columns`, and `rows` of them), `sample` each second a new `row` and the `figures` of a
+ *   snapshot without its ledger, `diagnosis` a new diagnosis. The process is sampled once for all who look, and only
+ *   while somebody does, and 15 s longer. At most 32 can look: the next one gets 503, `ERR_HEAPGAP_BUSY`.
+ *
+ * Closed to strangers, with 403 (`ERR_HEAPGAP_FORBIDDEN`) or 401 (`ERR_HEAPGAP_UNAUTHORIZED`): without `authorize`
  * or `token` only a peer on the loopback interface, without forwarding headers, is let in. A proxy on
- * the same machine that adds no header makes strangers look local: set one of the two behind any.
+ * the same machine that adds no header makes strangers look local: set one of the two behind any. What another
+ * site made a browser ask for is refused (403, `ERR_HEAPGAP_CROSS_SITE`) where it is a purge, the stream or a
+ * heap snapshot.
  *
  * @throws {TypeError | RangeError} as `stats()`.
  */

@@ -14,10 +14,17 @@ const express4 = require('express4');
 const fc = require('fast-check');
 const { createRecentDiagnosis } = require('../lib/recent-diagnosis.js');
 const { createRoute } = require('../lib/route.js');
+const {
+  BEARER,
+  TOKEN,
+  ask,
+  hasCommonHeaders,
+  refused,
+  serve,
+  until,
+} = require('./support/route.js');
 
 const MB = 1024 * 1024;
-const TOKEN = 'correct horse battery staple';
-const BEARER = { Authorization: `Bearer ${TOKEN}` };
 const SNAPSHOT = {
   time: '2024-01-01T00:00:00.000Z',
   pid: 42,
@@ -77,34 +84,6 @@ function deferred() {
   return parts;
 }
 
-async function serve(t, listener, { where = { port: 0, host: '127.0.0.1' }, peer } = {}) {
-  const server = listener instanceof http.Server ? listener : http.createServer(listener);
-  if (peer !== undefined) {
-    server.prependListener('connection', (socket) => {
-      Object.defineProperty(socket, 'remoteAddress', { value: peer });
-    });
-  }
-  server.listen(where);
-  await once(server, 'listening');
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return typeof where === 'object' && where.path ? where.path : server.address().port;
-}
-
-/** Not fetch(), which forbids to set Host, Origin and the like. */
-async function ask(at, options = {}) {
-  const to = typeof at === 'string' ? { socketPath: at } : { host: '127.0.0.1', port: at };
-  const req = http.request({ ...to, path: '/debug/memory', agent: false, ...options });
-  req.end();
-  const [res] = await once(req, 'response');
-  let text = '';
-  for await (const chunk of res.setEncoding('utf8')) text += chunk;
-  const json = /json/.test(res.headers['content-type']) && text ? JSON.parse(text) : undefined;
-  return { status: res.statusCode, headers: res.headers, text, json };
-}
-
 const post = (at, headers = {}, target = '/debug/memory/purge') =>
   ask(at, { method: 'POST', path: target, headers });
 
@@ -115,24 +94,6 @@ async function say(port, text) {
   let answer = '';
   for await (const chunk of socket.setEncoding('utf8')) answer += chunk;
   return { status: Number(/^HTTP\/1\.1 (\d+)/.exec(answer)?.[1]), text: answer };
-}
-
-function refused(answer, status, code) {
-  assert.equal(answer.status, status, answer.text);
-  assert.deepEqual(Object.keys(answer.json), ['error']);
-  assert.deepEqual(Object.keys(answer.json.error), ['code', 'message']);
-  assert.equal(answer.json.error.code, code);
-  hasCommonHeaders(answer);
-}
-
-function hasCommonHeaders({ headers, text }) {
-  assert.equal(headers['content-type'], 'application/json; charset=utf-8');
-  assert.equal(headers['content-length'], String(Buffer.byteLength(text)));
-  assert.equal(headers['cache-control'], 'no-store');
-  assert.equal(headers['x-content-type-options'], 'nosniff');
-  assert.equal(headers['cross-origin-resource-policy'], 'same-origin');
-  const cors = Object.keys(headers).filter((name) => name.startsWith('access-control'));
-  assert.deepEqual(cors, []);
 }
 
 const FRAMEWORKS = [
@@ -609,6 +570,112 @@ describe('access by token', () => {
   });
 });
 
+describe('access by token as a password: HTTP Basic', () => {
+  const basic = (text, encoding) => `Basic ${Buffer.from(text, encoding).toString('base64')}`;
+  const CHALLENGE = 'Bearer, Basic realm="heapgap", charset="UTF-8"';
+  const HTML = { Accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8' };
+
+  it('lets it in whatever the name, wherever from', async (t) => {
+    const port = await serve(t, fakes().route({ token: TOKEN }), { peer: '203.0.113.9' });
+    for (const name of ['', 'x', 'heapgap', 'jörg', '用户', ' ', 'x'.repeat(1000)]) {
+      const headers = { Authorization: basic(`${name}:${TOKEN}`), Host: 'example.com' };
+      assert.equal((await ask(port, { headers })).status, 200, name);
+    }
+    for (const scheme of ['basic', 'BASIC', 'bAsIc ']) {
+      const headers = { Authorization: basic(`x:${TOKEN}`).replace('Basic', scheme) };
+      assert.equal((await ask(port, { headers })).status, 200, scheme);
+    }
+    const headers = { Authorization: basic(`x:${TOKEN}`) };
+    assert.equal((await post(port, headers)).status, 200);
+  });
+
+  it('a token may have colons, and a name may not', async (t) => {
+    const token = 'a token: of :: many colons:';
+    const port = await serve(t, fakes().route({ token }));
+    const statusOf = async (text) =>
+      (await ask(port, { headers: { Authorization: basic(text) } })).status;
+    assert.equal(await statusOf(`x:${token}`), 200);
+    assert.equal(await statusOf(`:${token}`), 200);
+    assert.equal(await statusOf(token), 401);
+    assert.equal(await statusOf(`x:y:${token}`), 401);
+  });
+
+  const WRONG = {
+    'no colon': basic(TOKEN),
+    'the token as the name': basic(`${TOKEN}:`),
+    'name and token': basic(`${TOKEN}:${TOKEN}x`),
+    'a longer one': basic(`x:${TOKEN} `),
+    'a shorter one': basic(`x:${TOKEN.slice(0, -1)}`),
+    'a null before it': basic(`x:\0${TOKEN}`),
+    'a line break after it': basic(`x:${TOKEN}\n`),
+    'UTF-16': basic(`x:${TOKEN}`, 'utf16le'),
+    'no base64': `Basic x:${TOKEN}`,
+    garbage: 'Basic ====',
+    'bytes that are no UTF-8': `Basic ${Buffer.from([0xff, 0x3a, 0xfe]).toString('base64')}`,
+    nothing: 'Basic ',
+    'two of them': `${basic(`x:${TOKEN}`)}, ${basic(`x:${TOKEN}`)}x`,
+    'base64 as a bearer': basic(`x:${TOKEN}`).replace('Basic', 'Bearer'),
+  };
+  for (const [title, authorization] of Object.entries(WRONG)) {
+    it(`refuses ${title}`, async (t) => {
+      const { route, calls } = fakes();
+      const port = await serve(t, route({ token: TOKEN }));
+      const headers = { Authorization: authorization };
+      for (const answer of [await ask(port, { headers }), await post(port, headers)]) {
+        refused(answer, 401, 'ERR_HEAPGAP_UNAUTHORIZED');
+        assert.equal(answer.headers['www-authenticate'], 'Bearer');
+        assert.doesNotMatch(answer.text, /correct horse/);
+      }
+      assert.deepEqual(calls, NEVER);
+    });
+  }
+
+  it('asks only those who prefer HTML: a program has nobody to type it', async (t) => {
+    const port = await serve(t, fakes().route({ token: TOKEN }));
+    for (const target of ['', '/page/x.js', '/live', '/inspect', '/metrics']) {
+      const challenged = await ask(port, { path: `/debug/memory${target}`, headers: HTML });
+      refused(challenged, 401, 'ERR_HEAPGAP_UNAUTHORIZED');
+      assert.equal(challenged.headers['www-authenticate'], CHALLENGE);
+    }
+    for (const accept of ['*/*', 'application/json', 'text/event-stream', 'image/*']) {
+      const { headers } = await ask(port, { headers: { Accept: accept } });
+      assert.equal(headers['www-authenticate'], 'Bearer', accept);
+    }
+  });
+
+  it('counts for nothing where there is no token', async (t) => {
+    const headers = { Authorization: basic(`x:${TOKEN}`), Via: '1.1 x', ...HTML };
+    const local = await ask(await serve(t, fakes().route()), { headers });
+    refused(local, 403, 'ERR_HEAPGAP_FORBIDDEN');
+    assert.equal(local.headers['www-authenticate'], undefined);
+    const authorize = () => false;
+    const denied = await ask(await serve(t, fakes().route({ authorize })), { headers });
+    refused(denied, 403, 'ERR_HEAPGAP_FORBIDDEN');
+    assert.equal(denied.headers['www-authenticate'], undefined);
+  });
+
+  it('that a browser adds by itself is of no use to another site', async (t) => {
+    const { route, calls } = fakes();
+    const port = await serve(t, route({ token: TOKEN, heapSnapshot: true }));
+    const FOREIGN = [{ 'Sec-Fetch-Site': 'cross-site' }, { Origin: 'http://evil.example' }];
+    for (const foreign of FOREIGN) {
+      const headers = { Authorization: basic(`x:${TOKEN}`), ...foreign };
+      for (const target of ['live', 'heap-snapshot']) {
+        const answer = await ask(port, { path: `/debug/memory/${target}`, headers });
+        refused(answer, 403, 'ERR_HEAPGAP_CROSS_SITE');
+      }
+      refused(await post(port, headers), 403, 'ERR_HEAPGAP_CROSS_SITE');
+      assert.equal(calls.purge, 0);
+      // What only reads may be asked for, as by a link, and cannot be read there.
+      for (const target of ['', '/inspect']) {
+        const answer = await ask(port, { path: `/debug/memory${target}`, headers });
+        assert.equal(answer.status, 200);
+        hasCommonHeaders(answer);
+      }
+    }
+  });
+});
+
 describe('access by authorize', () => {
   for (const authorize of [() => true, async () => true]) {
     it(`lets in by ${authorize}, wherever from`, async (t) => {
@@ -764,6 +831,69 @@ describe('cross-site purges', () => {
       hasCommonHeaders(answer);
     });
   }
+});
+
+describe('purge of one process of many: ?pid=', () => {
+  const purgeOf = (port, query) => post(port, {}, `/debug/memory/purge?${query}`);
+
+  it('is done where it is this one', async (t) => {
+    const { route, calls } = fakes();
+    const port = await serve(t, route({ minIntervalMs: 0 }));
+    for (const query of [`pid=${process.pid}`, `x=1&pid=${process.pid}`]) {
+      assert.deepEqual((await purgeOf(port, query)).json, REPORT);
+    }
+    assert.equal(calls.purge, 2);
+  });
+
+  it('is refused where it is another, which counts as no purge', async (t) => {
+    const { route, calls } = fakes();
+    const port = await serve(t, route());
+    for (const other of [process.pid + 1, 1, 9_999_999_999, `${process.pid}0`]) {
+      const answer = await purgeOf(port, `pid=${other}`);
+      refused(answer, 409, 'ERR_HEAPGAP_OTHER_PROCESS');
+      assert.match(answer.json.error.message, new RegExp(`process ${process.pid}, not ${other};`));
+    }
+    assert.equal(calls.purge, 0);
+    assert.equal((await purgeOf(port, `pid=${process.pid}`)).status, 200);
+    refused(await purgeOf(port, 'pid=1'), 409, 'ERR_HEAPGAP_OTHER_PROCESS');
+    refused(await purgeOf(port, `pid=${process.pid}`), 429, 'ERR_HEAPGAP_RATE_LIMITED');
+  });
+
+  const GARBAGE = [
+    'pid=',
+    'pid',
+    'pid=0',
+    'pid=-1',
+    'pid=x',
+    'pid=1.0',
+    'pid=1e3',
+    'pid=0x1',
+    `pid=0${process.pid}`,
+    `pid=%20${process.pid}`,
+    `pid=${process.pid}%0a`,
+    `pid=${process.pid}&pid=${process.pid}`,
+    `pid=${'1'.repeat(5000)}`,
+  ];
+  for (const query of GARBAGE) {
+    it(`?${query.slice(0, 40)} is refused`, async (t) => {
+      const { route, calls } = fakes();
+      const port = await serve(t, route());
+      const answer = await purgeOf(port, query);
+      refused(answer, 400, 'ERR_HEAPGAP_INVALID_ARG_TYPE');
+      assert.match(answer.json.error.message, /^expected `pid` to be a process id, given once/);
+      assert.ok(answer.text.length < 500);
+      assert.equal(calls.purge, 0);
+      assert.equal((await post(port)).status, 200);
+    });
+  }
+
+  it('comes after access and another site’s', async (t) => {
+    const port = await serve(t, fakes().route({ token: TOKEN }));
+    refused(await purgeOf(port, 'pid=1'), 401, 'ERR_HEAPGAP_UNAUTHORIZED');
+    const foreign = { ...BEARER, Origin: 'null' };
+    const target = '/debug/memory/purge?pid=1';
+    refused(await post(port, foreign, target), 403, 'ERR_HEAPGAP_CROSS_SITE');
+  });
 });
 
 describe('purge', () => {
@@ -1268,18 +1398,36 @@ describe('any garbage', () => {
     text.map((rest) => `/debug/memory/purge${rest}`),
     text.map((rest) => `/debug/memory?${rest}`),
     text.map((rest) => `/debug/memory/heap-snapshot${rest}`),
+    text.map((rest) => `/debug/memory/page/${rest}`),
+    text.map((rest) => `/debug/memory/purge?pid=${rest}`),
+    text.map((rest) => `/debug/memory?format=${rest}`),
     fc.constantFrom(
       '/debug/memory',
       '/debug/memory/purge',
       '/debug/memory/inspect',
       '/debug/memory/heap-snapshot',
+      '/debug/memory/live',
+      '/debug/memory?format=html',
+      '/debug/memory/page/uPlot.min.css',
     ),
   );
   const headerName = fc.oneof(
     text,
-    fc.constantFrom('host', ':authority', 'origin', 'referer', 'authorization', 'sec-fetch-site'),
+    fc.constantFrom(
+      'host',
+      ':authority',
+      'origin',
+      'referer',
+      'authorization',
+      'sec-fetch-site',
+      'accept',
+      'accept-encoding',
+    ),
   );
-  const headers = fc.dictionary(headerName, fc.oneof(text, fc.constant('localhost')));
+  const headers = fc.dictionary(
+    headerName,
+    fc.oneof(text, fc.constantFrom('localhost', 'text/html', 'gzip')),
+  );
   const method = fc.constantFrom('GET', 'HEAD', 'POST', 'OPTIONS', 'get', '');
   const request = fc.record({
     method,
@@ -1306,7 +1454,9 @@ describe('any garbage', () => {
   async function handle(handler, req) {
     const res = fakeResponse();
     assert.equal(await handler(req, res), undefined);
-    assert.equal(res.ended, 1, 'answered exactly once');
+    if (!res.isStream) assert.equal(res.ended, 1, 'answered exactly once');
+    // A stream is ended by whoever looks.
+    res.leave();
     return res.statusCode;
   }
 
@@ -1324,7 +1474,10 @@ describe('any garbage', () => {
       fc.constantFrom(...handlers),
       async (req, remoteAddress, handler) => {
         const status = await handle(handler, { ...req, socket: { remoteAddress } });
-        assert.ok([200, 400, 401, 403, 404, 405, 429].includes(status), `status ${status}`);
+        assert.ok(
+          [200, 400, 401, 403, 404, 405, 409, 429, 503].includes(status),
+          `status ${status}`,
+        );
       },
     );
   });
@@ -1363,8 +1516,13 @@ describe('any garbage', () => {
   it('never guesses the token', async () => {
     const { route, calls } = fakes();
     const handler = route({ token: TOKEN });
-    const prefix = fc.constantFrom('', 'Bearer ', `Bearer ${TOKEN} `);
-    await assertAll(request, prefix, text, async (req, before, rest) => {
+    const prefix = fc.constantFrom('', 'Bearer ', `Bearer ${TOKEN} `, 'Basic ');
+    const password = fc
+      .tuple(text, text)
+      .filter(([, after]) => after !== '')
+      .map(([before, after]) => `${before}:${TOKEN}${after}`);
+    const encoded = fc.oneof(text, password).map((plain) => Buffer.from(plain).toString('base64'));
+    await assertAll(request, prefix, fc.oneof(text, encoded), async (req, before, rest) => {
       fc.pre(`${before}${rest}`.trim() !== `Bearer ${TOKEN}`);
       const all = { ...req.headers, authorization: before + rest };
       const status = await handle(handler, { ...req, headers: all });
@@ -1423,14 +1581,19 @@ function fakeResponse() {
     ended: 0,
     getHeaderNames: () => [],
     setHeader() {},
+    isStream: false,
+    leave: () => {},
+    on(event, listener) {
+      if (event === 'close') this.leave = listener;
+      return this;
+    },
+    write() {
+      this.headersSent = true;
+      this.isStream = true;
+    },
     end() {
       this.headersSent = true;
       this.ended += 1;
     },
   };
-}
-
-/** Waits, one turn of the event loop after another, for what the test itself has set going. */
-async function until(condition) {
-  while (!condition()) await new Promise(setImmediate);
 }

@@ -84,7 +84,18 @@ async function assertPurgeReleases(url, allocator) {
   return report.released;
 }
 
+/** The page came with the package, and what draws its charts with the package's dependency. */
+async function assertPage(url) {
+  for (const target of ['?format=html', '/page/uPlot.iife.min.js', '/page/uPlot.min.css']) {
+    const at = new URL(`debug/memory${target}`, url);
+    const response = await fetch(at, { signal: AbortSignal.timeout(60_000) });
+    const text = await response.text();
+    assert.ok(response.ok && text.length > 0, `${at} answered ${response.status}: ${text}`);
+  }
+}
+
 async function exercise(url, allocator) {
+  await assertPage(url);
   await assertAnswersUnderLoad(url, allocator);
   return assertPurgeReleases(url, allocator);
 }

@@ -95,7 +95,8 @@ function admitToken(token) {
     throw new Refusal(
       401,
       ERR_HEAPGAP_UNAUTHORIZED,
-      'the header `Authorization: Bearer <token>` is missing or wrong',
+      'the header `Authorization: Bearer <token>` is missing or wrong; ' +
+        'a browser gives the token as the password of any name',
       { 'WWW-Authenticate': prefersHtml(req.headers.accept) ? ['Bearer', BASIC] : 'Bearer' },
     );
   };

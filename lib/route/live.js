@@ -1,7 +1,6 @@
 'use strict';
 // GET …/live: what the sampler says, as server-sent events.
 
-const { once } = require('node:events');
 const os = require('node:os');
 const path = require('node:path');
 
@@ -32,11 +31,42 @@ const hello = () => ({
   host: os.hostname(),
 });
 
-/** server.close() waits for requests to end: this one must not be what it waits for. */
-const isClosing = ({ socket }) => socket?.server?.listening === false;
+/** A browser would ask for the page's next request on the connection that a closing server waits for. */
+const headersFor = ({ httpVersionMajor }) =>
+  httpVersionMajor >= 2 ? HEADERS : { ...HEADERS, Connection: 'close' };
+
+/**
+ * Tells which servers are closing: server.close() waits for requests to end, and these must not be what it waits
+ * for. One that was never seen to listen is given its connections by another, and says nothing of the kind.
+ */
+function createClosing() {
+  const seen = new WeakSet();
+  return (server) => {
+    if (server?.listening) seen.add(server);
+    return seen.has(server) && !server.listening;
+  };
+}
+
+/** By the socket too: a response that waits behind another on its connection hears of no close. */
+const isGone = (socket, res) => res.destroyed || res.writableEnded || socket?.destroyed;
 
 function createLive(sources) {
   const sampler = createSampler(sources);
+  const isClosing = createClosing();
+
+  /** What the sampler gives its text to. */
+  function viewerOf({ socket }, res) {
+    const server = socket?.server;
+    const leave = () => sampler.leave(viewer);
+    function viewer(text) {
+      if (isGone(socket, res)) leave();
+      else if (isClosing(server)) res.end();
+      else if (res.writableLength > MAX_WAITING) res.destroy();
+      else if (text) res.write(text);
+    }
+    res.on('close', leave).on('error', leave);
+    return viewer;
+  }
 
   return async (req, res) => {
     refuseCrossSite(req, 'watch this process');
@@ -44,21 +74,15 @@ function createLive(sources) {
       const why = `${MAX_VIEWERS} others watch this process already`;
       throw new Refusal(503, ERR_HEAPGAP_BUSY, why, { 'Retry-After': '10' });
     }
-    begin(res, 200, HEADERS);
+    if (res.headersSent || isGone(req.socket, res)) return;
+    begin(res, 200, headersFor(req));
     if (req.method === 'HEAD') {
       res.end();
       return;
     }
-    const gone = once(res, 'close');
-    const viewer = (text) => {
-      if (isClosing(req)) res.end();
-      else if (res.writableLength > MAX_WAITING) res.destroy();
-      else res.write(text);
-    };
+    const viewer = viewerOf(req, res);
     viewer(`retry: 1000\n${message('hello', JSON.stringify(hello()))}`);
     sampler.join(viewer);
-    await gone.catch(() => {});
-    sampler.leave(viewer);
   };
 }
 

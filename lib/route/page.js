@@ -37,10 +37,12 @@ const POLICY = [
   "require-trusted-types-for 'script'",
 ].join('; ');
 
-const PAGE_HEADERS = {
+const GUARDS = {
   'Content-Security-Policy': POLICY,
   'X-Frame-Options': 'DENY',
-  'Referrer-Policy': 'no-referrer',
+  // Not no-referrer: with it a browser may send `Origin: null` with the page's own POST (fetch.spec.whatwg.org,
+  // "append a request `Origin` header"), which is refused as another site's.
+  'Referrer-Policy': 'same-origin',
   'Cross-Origin-Opener-Policy': 'same-origin',
 };
 
@@ -56,7 +58,7 @@ function uplotFile(name) {
 /** The files below …/page/, by name. */
 function findFiles(names) {
   const own = names
-    .filter((name) => name !== TEMPLATE)
+    .filter((name) => name !== TEMPLATE && path.extname(name) in TYPES)
     .map((name) => [name, path.join(FOLDER, name)]);
   const charts = ['uPlot.iife.min.js', 'uPlot.min.css'].map((name) => [name, uplotFile(name)]);
   return new Map([...own, ...charts].filter(([, file]) => file !== null));
@@ -77,25 +79,25 @@ function wantsPage({ headers }, query) {
   throw new Refusal(400, code, message);
 }
 
-const ESCAPES = { '&': '&amp;', '"': '&quot;', '<': '&lt;', '>': '&gt;' };
+const ESCAPES = { '&': '&amp;', '"': '&quot;', "'": '&#39;', '<': '&lt;', '>': '&gt;' };
 
 /**
  * From the page's address to what is below it, whatever a proxy or a framework has cut off before it: a
  * browser takes `…/memory` for a file, and the last segment has to be said again.
  */
 function baseOf({ url, originalUrl }) {
-  const [pathname] = (originalUrl ?? url).split('?', 1);
+  const [pathname] = (typeof originalUrl === 'string' ? originalUrl : url).split('?', 1);
   if (pathname.endsWith('/')) return './';
   const last = pathname.slice(pathname.lastIndexOf('/') + 1);
-  return `./${last.replace(/["&<>]/g, (character) => ESCAPES[character])}/`;
+  return `./${last.replace(/["'&<>]/g, (character) => ESCAPES[character])}/`;
 }
 
-async function sendFile(req, res, name, content, headers) {
-  const type = { 'Content-Type': TYPES[path.extname(name)], Vary: 'Accept, Accept-Encoding' };
-  if (!takesGzip(req.headers['accept-encoding']))
-    return sendText(req, res, 200, content, { ...type, ...headers });
+async function sendFile(req, res, name, content) {
+  const type = TYPES[path.extname(name)];
+  const headers = { ...GUARDS, 'Content-Type': type, Vary: 'Accept, Accept-Encoding' };
+  if (!takesGzip(req.headers['accept-encoding'])) return sendText(req, res, 200, content, headers);
   const body = await compress(content);
-  return sendText(req, res, 200, body, { ...type, ...headers, 'Content-Encoding': 'gzip' });
+  return sendText(req, res, 200, body, { ...headers, 'Content-Encoding': 'gzip' });
 }
 
 /** Makes what serves the page itself, and the files that it asks for. */
@@ -109,7 +111,7 @@ function createPage() {
   async function page(req, res) {
     const template = await fs.readFile(path.join(FOLDER, TEMPLATE), 'utf8');
     const html = template.replaceAll('{{base}}', () => baseOf(req));
-    await sendFile(req, res, TEMPLATE, html, PAGE_HEADERS);
+    await sendFile(req, res, TEMPLATE, html);
   }
 
   async function file(req, res, name) {

@@ -33,7 +33,7 @@ function limitPurge({ purge, now }, minIntervalMs) {
 function refuseOtherProcess(query) {
   const given = new URLSearchParams(query).getAll('pid');
   if (given.length === 0) return;
-  if (given.length > 1 || !/^[1-9]\d*$/.test(given[0])) {
+  if (given.length > 1 || !/^[1-9]\d{0,9}$/.test(given[0])) {
     const { message, code } = invalidArg('pid', 'a process id, given once', given.join(', '));
     throw new Refusal(400, code, message);
   }

@@ -61,12 +61,23 @@ function createSampler({ snapshot, diagnosis, watch, purges, now = () => perform
   let lastSample = null;
   let nobodySince = null;
 
-  const tell = (text) => {
-    for (const viewer of viewers) viewer(text);
-  };
+  const failed = (error) => debug('could not sample: %o', error);
+
+  /** This is called by a timer: what it throws would end the process. */
+  function tell(text) {
+    for (const viewer of viewers) {
+      try {
+        viewer(text);
+      } catch (error) {
+        viewers.delete(viewer);
+        failed(error);
+      }
+    }
+  }
 
   async function takeSample() {
     const at = await snapshot();
+    if (!running) return;
     const { ledger: _, ...figures } = at;
     const seen = { at, ledger, purges: purges() };
     const row = JSON.stringify(READERS.map((read) => read(seen) ?? null));
@@ -79,45 +90,58 @@ function createSampler({ snapshot, diagnosis, watch, purges, now = () => perform
 
   async function askDiagnosis() {
     const answer = await diagnosis();
-    if (answer === found?.answer) return;
+    if (!running || answer === found?.answer) return;
     found = { answer, text: message('diagnosis', JSON.stringify({ time: Date.now(), ...answer })) };
     ledger = answer.ledger;
     tell(found.text);
   }
 
-  const failed = (error) => debug('could not sample: %o', error);
   const sampleOnce = shared(() => takeSample().catch(failed));
   const askOnce = shared(() => askDiagnosis().catch(failed));
 
   function tick() {
-    if (viewers.size === 0) {
-      nobodySince ??= now();
-      if (now() - nobodySince >= LINGER_MS) stop();
-    } else {
-      nobodySince = null;
-    }
+    if (viewers.size === 0) nobodySince ??= now();
+    if (nobodySince !== null && now() - nobodySince >= LINGER_MS) stop();
     if (!running) return;
+    // Whoever has gone, or is on a server that closes, is seen even while no sample can be had.
+    tell('');
     sampleOnce();
     askOnce();
   }
 
+  /** Without it there are the figures still, and a diagnosis that cannot tell growth. */
+  function startWindow() {
+    try {
+      return watch();
+    } catch (error) {
+      failed(error);
+      return null;
+    }
+  }
+
   function start() {
-    found = null;
-    lastSample = null;
-    running = { timer: setInterval(tick, INTERVAL_MS).unref(), window: watch() };
+    running = { timer: setInterval(tick, INTERVAL_MS).unref(), window: startWindow() };
     tick();
   }
 
+  /** What was seen is of no use to whoever comes later: nobody has seen what came after it. */
   function stop() {
     clearInterval(running.timer);
     running.window?.stop();
     running = null;
+    rows.length = 0;
+    found = null;
+    ledger = null;
+    lastSample = null;
   }
 
   return {
     join(viewer) {
       viewers.add(viewer);
-      viewer(message('history', `{"columns":${JSON.stringify(NAMES)},"rows":[${rows.join()}]}`));
+      nobodySince = null;
+      // The last row comes with the last sample.
+      const past = rows.slice(0, -1).join();
+      viewer(message('history', `{"columns":${JSON.stringify(NAMES)},"rows":[${past}]}`));
       if (!running) start();
       else for (const text of [lastSample, found?.text]) if (text) viewer(text);
     },
