@@ -38,6 +38,7 @@ function route(options) {
     purge,
     inspect,
     diagnosis: () => ownDiagnosis().recentDiagnosis(),
+    liveDiagnosis: () => ownDiagnosis().liveDiagnosis(),
     watch,
     purges: () => loaded(() => require('./lib/purge.js')).counts(),
     makeRegistry: () => loaded(() => require('./lib/prometheus.js')).makeRegistry(),

@@ -37,18 +37,26 @@ const parts = ({ verdict, summary, findings, ledger, window }) => ({
   notes: [],
 });
 
-/** Makes a function that gives one no older than some seconds, or says in `notes` why there is none. Never rejects. */
-function createRecentDiagnosis({ diagnose, now = () => performance.now() }) {
+/**
+ * Makes a function that gives one no older than some seconds, or says in `notes` why there is none. Never rejects.
+ * `restOf` tells from how long one took, when the next may be made.
+ */
+function createRecentDiagnosis({
+  diagnose,
+  restOf = () => REST_MS,
+  now = () => performance.now(),
+}) {
   let latest;
   let restsUntil = Number.NEGATIVE_INFINITY;
 
   function start() {
+    const started = now();
     restsUntil = Number.POSITIVE_INFINITY;
     return attempt(diagnose)
       .then(parts)
       .catch(failed)
       .finally(() => {
-        restsUntil = now() + REST_MS;
+        restsUntil = now() + restOf(now() - started);
       });
   }
 

@@ -85,15 +85,16 @@ const READING = ['GET', 'HEAD'];
 
 /**
  * Makes `route()` from what it serves: `snapshot()` gives the figures or a promise of them, `purge()`,
- * `inspect()` and `diagnosis()`, a recent one, promises of what they answer, `watch()` starts a window of samples,
- * `purges()` counts them, `makeRegistry()` gives prom-client's metrics, `takeHeapSnapshot()` a stream. `now()` is a
- * monotonic clock in milliseconds.
+ * `inspect()`, `diagnosis()`, a recent one, and `liveDiagnosis()`, a more recent one for viewers, promises of what they
+ * answer, `watch()` starts a window of samples, `purges()` counts them, `makeRegistry()` gives prom-client's metrics,
+ * `takeHeapSnapshot()` a stream. `now()` is a monotonic clock in milliseconds.
  */
 function createRoute({
   snapshot,
   purge,
   inspect,
   diagnosis,
+  liveDiagnosis = diagnosis,
   watch,
   purges,
   makeRegistry,
@@ -104,7 +105,7 @@ function createRoute({
   // Shared by all handlers: each of these is for the whole process.
   const figures = createFigures({ snapshot, diagnosis });
   const metrics = createMetrics(makeRegistry);
-  const live = createLive({ snapshot, diagnosis, watch, purges, now });
+  const live = createLive({ snapshot, diagnosis: liveDiagnosis, watch, purges, now });
   const { page, file } = createPage();
   const heapSnapshots = createHeapSnapshots({ snapshot, take: takeHeapSnapshot, idleMs });
 

@@ -2,13 +2,15 @@
 // A sample of this process each second for all who look, and none while nobody does.
 
 const { debug } = require('../attempt.js');
-const { shared } = require('../promises.js');
+const { shared, withPatience } = require('../promises.js');
 
 const INTERVAL_MS = 1000;
 /** Ten minutes of samples: what a new viewer is shown at once. */
 const HISTORY = 600;
 /** Whoever loads the page anew or has lost the connection finds the window that growth is judged by. */
 const LINGER_MS = 15_000;
+/** What a sample waits for a diagnosis, so that the ledger and the lines are of one instant. */
+const PATIENCE_MS = 250;
 
 const bytesOf = ({ parts }) =>
   Object.fromEntries(Object.entries(parts).map(([name, { bytes }]) => [name, bytes]));
@@ -76,6 +78,7 @@ function createSampler({ snapshot, diagnosis, watch, purges, now = () => perform
   }
 
   async function takeSample() {
+    await withPatience(askOnce(), PATIENCE_MS);
     const at = await snapshot();
     if (!running) return;
     const { ledger: _, ...figures } = at;
@@ -105,8 +108,8 @@ function createSampler({ snapshot, diagnosis, watch, purges, now = () => perform
     if (!running) return;
     // Whoever has gone, or is on a server that closes, is seen even while no sample can be had.
     tell('');
-    sampleOnce();
     askOnce();
+    sampleOnce();
   }
 
   /** Without it there are the figures still, and a diagnosis that cannot tell growth. */
