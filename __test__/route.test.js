@@ -1152,6 +1152,27 @@ describe('what the diagnosis says', () => {
     assert.equal(calls.diagnose, 2);
   });
 
+  it('rests by how long it took, where it is told so', async () => {
+    const clock = { ms: 0 };
+    const calls = { diagnose: 0, tookMs: 10 };
+    const ask = createRecentDiagnosis({
+      diagnose: async () => {
+        calls.diagnose += 1;
+        clock.ms += calls.tookMs;
+        return DIAGNOSIS;
+      },
+      restOf: (tookMs) => 400 * tookMs,
+      now: () => clock.ms,
+    });
+    await ask();
+    clock.ms += 3999;
+    await ask();
+    assert.equal(calls.diagnose, 1);
+    clock.ms += 1;
+    await ask();
+    assert.equal(calls.diagnose, 2);
+  });
+
   const own = Object.assign(new Error('no thread'), { code: 'ERR_HEAPGAP_THREAD' });
   const inner = Object.assign(new Error('at /inside'), { code: 'ERR_HEAPGAP_INTERNAL' });
   const FAILURES = [
