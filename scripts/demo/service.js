@@ -14,7 +14,7 @@ const STOP_MS = 5_000;
 
 /** The words after `node` that start the example, with flags for Node.js. */
 const onLibc = (flags = []) => [...flags, SERVER];
-const underHeapgap = (flags = []) => [CLI, 'run', '--', process.execPath, ...onLibc(flags)];
+const underHeapgap = (flags = []) => [CLI, 'run', '--', 'node', ...onLibc(flags)];
 
 /** The environment without what would choose or tune an allocator, or change the service, behind the demo's back. */
 function plainEnvironment() {
@@ -88,6 +88,11 @@ async function stopService({ child }) {
   services.delete(child);
 }
 
+/** All that run, and waits for them to end. */
+async function stopServices() {
+  await Promise.all([...services].map((child) => stopService({ child })));
+}
+
 async function request(method, url) {
   let response;
   try {
@@ -100,4 +105,12 @@ async function request(method, url) {
   return body && JSON.parse(body);
 }
 
-module.exports = { killServices, onLibc, request, startService, stopService, underHeapgap };
+module.exports = {
+  killServices,
+  onLibc,
+  request,
+  startService,
+  stopService,
+  stopServices,
+  underHeapgap,
+};
