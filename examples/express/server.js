@@ -237,7 +237,10 @@ async function main() {
   console.log(`memory:  ${url}/debug/memory`);
 
   function shutdown() {
+    // close() ends connections that are idle now; a client that is busy would keep its own for ever.
+    const closing = setInterval(() => server.closeIdleConnections(), 50);
     server.close(() => {
+      clearInterval(closing);
       agent.destroy();
       upstreamServer.close();
     });

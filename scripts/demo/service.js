@@ -80,11 +80,13 @@ function printedUrl(child, command) {
 
 async function stopService({ child }) {
   const closed = new Promise((resolve) => child.once('close', resolve));
-  if (child.exitCode === null && child.signalCode === null) {
+  const isRunning = child.exitCode === null && child.signalCode === null;
+  if (isRunning) {
     signal(child, 'SIGTERM');
     await Promise.race([closed, sleep(STOP_MS, null, { ref: false })]);
   }
   signal(child, 'SIGKILL');
+  if (isRunning) await closed;
   services.delete(child);
 }
 
