@@ -5,9 +5,9 @@ const { once } = require('node:events');
 const http = require('node:http');
 const { gunzipSync } = require('node:zlib');
 
-/** What loads something: in HTML src and href but those of links to click, in JavaScript imports, in CSS url() and @import. */
+/** What loads something: in HTML src and href but those of links to click and of <base>, in JavaScript imports, in CSS url() and @import. */
 const NAMES = {
-  'text/html': [/<(?!a\b)\w+\b[^>]*?\b(?:src|href)="([^"#]+)"/g],
+  'text/html': [/<(?!(?:a|base)\b)\w+\b[^>]*?\b(?:src|href)="([^"#]+)"/g],
   'text/javascript': [
     /\b(?:import|from)\s*["']([^"']+)["']/g,
     /\bimport\(\s*["']([^"']+)["']\s*\)/g,
