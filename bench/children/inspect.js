@@ -4,6 +4,7 @@
 const { readFileSync } = require('node:fs');
 const { setTimeout: rest } = require('node:timers/promises');
 const heapgap = require('../..');
+const { grow } = require('./grow.js');
 const { longestDelay, watchLoop } = require('./timing.js');
 
 const RSS = 2 ** 30;
@@ -11,18 +12,6 @@ const MAPPINGS = 5000;
 const ROUNDS = 5;
 
 const held = [];
-
-/** Blocks of many sizes, some freed again, as a service's heap has them. */
-function grow() {
-  let size = 64;
-  while (process.memoryUsage.rss() < RSS) {
-    for (let count = 0; count < 1000; count++) {
-      size = size > 200_000 ? 64 : Math.ceil(size * 1.13);
-      const block = Buffer.allocUnsafeSlow(size).fill(1);
-      if (count % 4 !== 0) held.push(block);
-    }
-  }
-}
 
 const countMappings = () => readFileSync('/proc/self/maps', 'latin1').split('\n').length - 1;
 
@@ -47,7 +36,7 @@ async function round() {
 }
 
 async function main() {
-  grow();
+  held.push(grow(RSS));
   splitAddressSpace();
   globalThis.gc();
   await rest(500);

@@ -9,6 +9,7 @@ const zlib = require('node:zlib');
 
 const express = require('express');
 const heapgap = require('heapgap');
+const { plant } = require('./plants.js');
 
 const scrypt = promisify(crypto.scrypt);
 const gzip = promisify(zlib.gzip);
@@ -17,6 +18,8 @@ const gunzip = promisify(zlib.gunzip);
 const HOST = process.env.HOST || '127.0.0.1';
 const PORT = Number(process.env.PORT ?? 3000);
 const PURGE_AFTER_BURST = process.env.PURGE_AFTER_BURST !== '0';
+/** Without a token the memory page is for this machine alone. */
+const TOKEN = process.env.DEBUG_TOKEN;
 
 const SESSIONS = 1000;
 const BURST_REQUESTS = 50;
@@ -108,8 +111,12 @@ function createApp({ upstream, agent }) {
   const app = express();
   app.disable('x-powered-by');
 
-  app.use('/debug/memory', heapgap.route());
+  app.use('/debug/memory', heapgap.route({ token: TOKEN }));
+  app.get('/healthz', (_req, res) => {
+    res.sendStatus(200);
+  });
   if (PURGE_AFTER_BURST) app.use(purgeAfterBursts());
+  if (process.env.PLANT) plant(app, process.env.PLANT);
 
   app.get('/', (_req, res) => {
     res.json({ sessions: sessions.size });
@@ -230,7 +237,10 @@ async function main() {
   console.log(`memory:  ${url}/debug/memory`);
 
   function shutdown() {
+    // close() ends connections that are idle now; a client that is busy would keep its own for ever.
+    const closing = setInterval(() => server.closeIdleConnections(), 50);
     server.close(() => {
+      clearInterval(closing);
       agent.destroy();
       upstreamServer.close();
     });
