@@ -149,7 +149,22 @@ const STATES = {
   silent: 'Nothing has come for some seconds: the service’s event loop may be blocked.',
 };
 
-follow(new URL('live', BASE), {
+byId('purge-about').dataset.said = byId('purge-about').textContent.trim();
+byId('span').append(
+  ...Object.entries(SPANS).map(([name, ms]) => el('option', { value: String(ms) }, name)),
+);
+byId('span').addEventListener('change', drawSoon);
+byId('pause').addEventListener('click', ({ currentTarget }) => {
+  page.paused = !page.paused;
+  currentTarget.ariaPressed = String(page.paused);
+  drawSoon();
+});
+byId('json').href = `${BASE.pathname.replace(/\/$/, '')}?format=json`;
+const pid = () => page.process.pid;
+purgeButton(byId('purge'), byId('purge-said'), pid);
+inspectButton(byId('inspect'), byId('inspected'), pid);
+
+follow({
   hello: showProcess,
   history(kept) {
     history.reset(kept);
@@ -176,18 +191,3 @@ follow(new URL('live', BASE), {
     setText(byId('state'), STATES[state]);
   },
 });
-
-byId('purge-about').dataset.said = byId('purge-about').textContent.trim();
-byId('span').append(
-  ...Object.entries(SPANS).map(([name, ms]) => el('option', { value: String(ms) }, name)),
-);
-byId('span').addEventListener('change', drawSoon);
-byId('pause').addEventListener('click', ({ currentTarget }) => {
-  page.paused = !page.paused;
-  currentTarget.ariaPressed = String(page.paused);
-  drawSoon();
-});
-byId('json').href = `${BASE.pathname.replace(/\/$/, '')}?format=json`;
-const pid = () => page.process.pid;
-purgeButton(byId('purge'), byId('purge-said'), pid);
-inspectButton(byId('inspect'), byId('inspected'), pid);

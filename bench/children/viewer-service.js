@@ -27,7 +27,8 @@ const served = {
 
 async function answer(request, response) {
   const { pathname, searchParams } = new URL(request.url, 'http://localhost');
-  const body = await served[pathname](searchParams);
+  const body = await served[pathname]?.(searchParams);
+  response.statusCode = body === undefined ? 404 : 200;
   response.setHeader('content-type', 'application/json').end(JSON.stringify(body));
 }
 

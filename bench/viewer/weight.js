@@ -9,9 +9,9 @@ const { gunzipSync } = require('node:zlib');
 const NAMES = {
   'text/html': [/<(?!(?:a|base)\b)\w+\b[^>]*?\b(?:src|href)="([^"#]+)"/g],
   'text/javascript': [
-    /\b(?:import|from)\s*["']([^"']+)["']/g,
+    /^\s*(?:import|export)\b[^;'"]*\bfrom\s*["']([^"']+)["']/gm,
+    /^\s*import\s*["']([^"']+)["']/gm,
     /\bimport\(\s*["']([^"']+)["']\s*\)/g,
-    /\bnew URL\(\s*["']([^"']+)["'],\s*import\.meta\.url\)/g,
   ],
   'text/css': [/\burl\(["']?([^"')]+)["']?\)/g, /@import\s+["']([^"']+)["']/g],
 };

@@ -78,7 +78,8 @@ function createSampler({ snapshot, diagnosis, watch, purges, now = () => perform
   }
 
   async function takeSample() {
-    await withPatience(askOnce(), PATIENCE_MS);
+    // Whoever comes first is shown figures at once.
+    if (lastSample !== null) await withPatience(askOnce(), PATIENCE_MS);
     const at = await snapshot();
     if (!running) return;
     const { ledger: _, ...figures } = at;
