@@ -17,7 +17,7 @@ function check({ kept, rssAfter }) {
   for (const [index, { code, bytes, summary }] of kept.entries()) {
     assert.ok(index === 0 || bytes <= kept[index - 1].bytes, code);
     assert.ok(code === 'nothing-to-purge' || bytes >= Math.max(MIB, 0.04 * rssAfter), code);
-    assert.match(summary, /\d MiB/);
+    assert.match(summary, /\d MB/);
   }
 }
 
@@ -33,7 +33,7 @@ for (const name of JEMALLOCS) {
     check(report);
     const { bytes, summary } = find(report, 'pinned-fragmentation');
     assert.ok(bytes > 80 * MIB && bytes <= report.stats.after.pinned, `${bytes}`);
-    assert.match(summary, /which no purge can return: \d+\.\d MiB in objects of 1280 bytes/);
+    assert.match(summary, /which no purge can return: \d+\.\d MB in objects of 1280 bytes/);
     assert.ok(bytes > find(report, 'native-live').bytes, 'less is live than pinned');
     assert.equal(
       find(report, 'nothing-to-purge') !== undefined,

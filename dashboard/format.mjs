@@ -24,8 +24,11 @@ export const exact = (value) =>
 
 export const count = (value) => (isNumber(value) ? value.toLocaleString('en') : NONE);
 
-export const percent = (share) =>
-  isNumber(share) ? `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %` : NONE;
+export const percent = (share) => {
+  if (!isNumber(share)) return NONE;
+  if (share > 0 && share < 0.0005) return '< 0.1 %';
+  return `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`;
+};
 
 export const duration = (ms) => {
   if (!isNumber(ms)) return NONE;

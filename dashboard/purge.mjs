@@ -34,13 +34,7 @@ function outcomeOf({ method, rssBefore, rssAfter, released, durationMs, kept, no
       ? []
       : [
           el('p', {}, 'What is still there, and why:'),
-          el(
-            'ul',
-            {},
-            ...kept.map(({ summary, bytes: size }) =>
-              el('li', {}, figure(size), ': ', ...sentence(summary)),
-            ),
-          ),
+          el('ul', {}, ...kept.map(({ summary }) => el('li', {}, ...sentence(summary)))),
         ]),
   ];
 }
@@ -56,7 +50,9 @@ export function purgeButton(button, said, pid) {
     try {
       said.replaceChildren(...outcomeOf(await askProcess('POST', `purge?pid=${pid()}`, isOther)));
     } catch (error) {
-      said.replaceChildren(el('p', { className: 'refused' }, `Not purged: ${error.message}.`));
+      said.replaceChildren(
+        el('p', { className: 'refused' }, ...sentence(`Not purged: ${error.message}.`)),
+      );
     }
     button.ariaDisabled = null;
   });

@@ -27,6 +27,9 @@ const SEVERITIES = { critical: 'Critical', warning: 'Warning', info: 'For your i
 
 const titleOf = (code) => TITLES[code] ?? code;
 
+const figure = (size) =>
+  el('data', { value: String(size), title: exact(size) }, `, ${bytes(size)}`);
+
 const badge = (kind, text) => el('span', { className: `badge ${kind}` }, text);
 
 function evidenceRow({ metric, value, unit, threshold, source }) {
@@ -58,9 +61,8 @@ function findingOf({ code, bytes: size, severity, summary, evidence, actions }, 
       {},
       badge(severity, SEVERITIES[severity] ?? severity),
       ` ${titleOf(code)}`,
-      size === null
-        ? ''
-        : el('data', { value: String(size), title: exact(size) }, ` ${bytes(size)}`),
+      size === null ? '' : figure(size),
+      el('span', { className: 'more' }, ' What to do, and the evidence'),
     ),
     el('p', {}, ...sentence(summary)),
     el('h3', {}, 'What to do'),
@@ -103,7 +105,7 @@ export function verdictView(said, list) {
     if (words !== spoken) said.replaceChildren(...saidOf(diagnosis));
     spoken = words;
     const findings = diagnosis.findings ?? [];
-    const made = findings.map((each, i) => findingOf(each, open.get(each.code) ?? i === 0));
+    const made = findings.map((each) => findingOf(each, open.get(each.code) ?? false));
     // Whoever reads in it with the keyboard keeps the place until the next one.
     if (!list.contains(document.activeElement)) list.replaceChildren(...made);
   };

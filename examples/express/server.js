@@ -111,7 +111,8 @@ function createApp({ upstream, agent }) {
   const app = express();
   app.disable('x-powered-by');
 
-  app.use('/debug/memory', heapgap.route({ token: TOKEN }));
+  // A heap snapshot holds all that the service knows: for whoever is on this machine, or has the token.
+  app.use('/debug/memory', heapgap.route({ token: TOKEN, heapSnapshot: true }));
   app.get('/healthz', (_req, res) => {
     res.sendStatus(200);
   });

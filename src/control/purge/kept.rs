@@ -85,7 +85,7 @@ fn native_live(case: &Case) -> Option<Kept> {
     }))?;
     let summary = format!(
         "{} are allocated and not freed: Buffers, and what addons and Node.js itself hold; no purge returns these",
-        mib(bytes)
+        mb(bytes)
     );
     Some(Kept { code: "native-live", bytes, summary })
 }
@@ -94,7 +94,7 @@ fn pinned(case: &Case) -> Option<Kept> {
     let bytes = case.remains(case.after.pinned)?;
     let summary = format!(
         "{} are free, in pages that live objects hold, which no purge can return{}",
-        mib(bytes),
+        mb(bytes),
         most_wasteful(&case.classes)
     );
     Some(Kept { code: "pinned-fragmentation", bytes, summary })
@@ -105,7 +105,7 @@ fn most_wasteful(classes: &[SizeClass]) -> String {
     let wasteful = classes.iter().filter_map(|class| {
         let waste = class.waste.filter(|&waste| waste > 0)?;
         let kind = if class.kind == ClassKind::Large { "large objects" } else { "objects" };
-        Some(format!("{} in {kind} of {} bytes", mib(waste), class.size))
+        Some(format!("{} in {kind} of {} bytes", mb(waste), class.size))
     });
     let named: Vec<String> = wasteful.take(3).collect();
     if named.is_empty() { String::new() } else { format!(": {}", named.join(", ")) }
@@ -115,7 +115,7 @@ fn thread_caches(case: &Case) -> Option<Kept> {
     let bytes = case.remains(case.after.thread_caches)?;
     let summary = format!(
         "{} are freed objects that threads keep for themselves; each thread returns its own, when it works or ends",
-        mib(bytes)
+        mb(bytes)
     );
     Some(Kept { code: "thread-caches", bytes, summary })
 }
@@ -124,7 +124,7 @@ fn muzzy(case: &Case) -> Option<Kept> {
     let bytes = case.matters(case.rollup.lazy_free.ok()?)?;
     let summary = format!(
         "{} were given back with MADV_FREE: the kernel takes them when it needs memory, and counts them in RSS until then",
-        mib(bytes)
+        mb(bytes)
     );
     Some(Kept { code: "muzzy", bytes, summary })
 }
@@ -138,8 +138,8 @@ fn huge_pages(case: &Case) -> Option<Kept> {
     let bytes = case.matters(heap.saturating_sub(known).min(in_huge_pages))?;
     let summary = format!(
         "up to {} are resident beside what the allocator holds, and {} are in transparent huge pages, which fill up what was given back",
-        mib(bytes),
-        mib(in_huge_pages)
+        mb(bytes),
+        mb(in_huge_pages)
     );
     Some(Kept { code: "huge-pages", bytes, summary })
 }
@@ -150,7 +150,7 @@ fn purge_in_flight(case: &Case) -> Option<Kept> {
     let bytes = case.remains(case.after.dirty)?;
     let summary = format!(
         "{} are still freed and not given back: another purge was running, or the process frees as fast as this one purged",
-        mib(bytes)
+        mb(bytes)
     );
     (after >= before / 2).then_some(Kept { code: "purge-in-flight", bytes, summary })
 }
@@ -168,7 +168,7 @@ fn decay_not_running(case: &Case) -> Option<Kept> {
     let bytes = case.matters(freed)?;
     let summary = format!(
         "{} of freed pages had waited for this purge, where dirty_decay_ms is {dirty_ms}: {why}",
-        mib(bytes)
+        mb(bytes)
     );
     Some(Kept { code: "decay-not-running", bytes, summary })
 }
@@ -182,13 +182,13 @@ fn nothing_to_purge(case: &Case) -> Option<Kept> {
     }
     let summary = format!(
         "only {} were freed and not given back: nothing was freed, or it had been returned already",
-        mib(bytes)
+        mb(bytes)
     );
     Some(Kept { code: "nothing-to-purge", bytes, summary })
 }
 
-fn mib(bytes: u64) -> String {
-    format!("{:.1} MiB", bytes as f64 / (1 << 20) as f64)
+fn mb(bytes: u64) -> String {
+    format!("{:.1} MB", bytes as f64 / (1 << 20) as f64)
 }
 
 #[cfg(test)]
@@ -272,7 +272,7 @@ mod tests {
             vec![class(1280, 30 * MIB), class(64, 5 * MIB), class(80, MIB), class(96, 1), class(8, 0)];
         assert_eq!(codes(&case), [("pinned-fragmentation", 40)]);
         let summary = &kept(&case)[0].summary;
-        assert!(summary.contains("30.0 MiB in objects of 1280 bytes, 5.0 MiB in objects of 64"), "{summary}");
+        assert!(summary.contains("30.0 MB in objects of 1280 bytes, 5.0 MB in objects of 64"), "{summary}");
         assert!(!summary.contains("96 bytes"), "three are enough: {summary}");
     }
 

@@ -1,6 +1,6 @@
 //! `handles-growing`: something is opened again and again, and never closed.
 
-use super::until_limit;
+use super::{STEADINESS, until_limit};
 use crate::diagnosis::finding::{Code, Finding, Place, Severity, Unit};
 use crate::diagnosis::growth::{self, SOON_SECONDS};
 use crate::diagnosis::trend::Trend;
@@ -60,7 +60,13 @@ fn growing(view: &View, what: &str, trend: &Trend, fds: Option<&Trend>) -> Findi
             "watch()",
         )
         .shows(&format!("{what} growth"), trend.slope, Unit::CountPerSecond, Some(0.0), &source)
-        .shows("Kendall's tau", trend.tau, Unit::Ratio, Some(crate::diagnosis::trend::MONOTONE), "watch()");
+        .shows(
+            &format!("{what} growth, steadiness"),
+            trend.tau,
+            Unit::Ratio,
+            Some(crate::diagnosis::trend::MONOTONE),
+            STEADINESS,
+        );
     advise(finding, &types)
 }
 

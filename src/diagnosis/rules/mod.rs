@@ -82,6 +82,9 @@ fn urgency(growth: &Growth, left: Option<f64>) -> Severity {
     }
 }
 
+/// Where the figure of that name comes from.
+const STEADINESS: &str = "Kendall's tau: 1 where every later sample is higher";
+
 /// What growth rests on, as evidence.
 fn with_trend(finding: Finding, what: &str, growth: &Growth) -> Finding {
     let trend = &growth.trend;
@@ -96,11 +99,11 @@ fn with_trend(finding: Finding, what: &str, growth: &Growth) -> Finding {
     finding
         .shows(&format!("{what} growth"), trend.slope, Unit::BytesPerSecond, Some(0.0), &source)
         .shows(
-            &format!("{what} growth, Kendall's tau"),
+            &format!("{what} growth, steadiness"),
             trend.tau,
             Unit::Ratio,
             Some(super::trend::MONOTONE),
-            "watch()",
+            STEADINESS,
         )
         .shows(
             &format!("{what} growth, chance of noise alone"),

@@ -18,7 +18,7 @@ pub fn judge(view: &View) -> Option<Finding> {
     }
     let classes = wasteful(view);
     let summary = format!(
-        "{} is free room in pages that a few small live objects hold, and no purge returns it{}.",
+        "Fragmentation, not a leak: {} is free room in pages that a few small live objects hold, and no purge returns it{}.",
         of_rss(view, bytes),
         if classes.is_empty() { String::new() } else { format!(" (mostly objects of {classes})") },
     );
@@ -36,11 +36,11 @@ pub fn judge(view: &View) -> Option<Finding> {
     );
     if let Some(ratio) = ratio {
         finding = finding.shows(
-            "allocator.active / allocated",
+            "pages in use ÷ bytes in use",
             ratio,
             Unit::Ratio,
             Some(LEAST_RATIO),
-            "the allocator's figures",
+            "allocator.active / allocator.allocated",
         );
     }
     if !classes.is_empty() {
