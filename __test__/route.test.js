@@ -12,7 +12,7 @@ const { describe, it } = require('node:test');
 const express = require('express');
 const express4 = require('express4');
 const fc = require('fast-check');
-const { createRecentDiagnosis } = require('../lib/recent-diagnosis.js');
+const { createRecentDiagnosis, createRest } = require('../lib/recent-diagnosis.js');
 const { createRoute } = require('../lib/route.js');
 const {
   BEARER,
@@ -1150,6 +1150,13 @@ describe('what the diagnosis says', () => {
     clock.ms += 1;
     await ask(ports[0]);
     assert.equal(calls.diagnose, 2);
+  });
+
+  it('rests for viewers by the quickest of the last three, and not for the first', () => {
+    const restOf = createRest();
+    const rests = [150, 20, 5, 60, 60, 60, 900, 900, 900, 1].map(restOf);
+    const expected = [1500, 1500, 2000, 2000, 2000, 24_000, 24_000, 24_000, 30_000, 1500];
+    assert.deepEqual(rests, expected);
   });
 
   it('rests by how long it took, where it is told so', async () => {

@@ -16,12 +16,19 @@ import { verdictView } from './verdict.mjs';
 
 const SPANS = { '2 minutes': 120_000, '10 minutes': 600_000, '1 hour': 3_600_000 };
 /** A limit far above all else would press the chart flat: it is then said in words only. */
-const LIMIT_IN_SIGHT = 3;
+const LIMIT_IN_SIGHT = 5;
 
 const history = new History();
-const page = { process: null, figures: null, diagnosis: null, paused: false };
+const page = {
+  process: null,
+  figures: null,
+  diagnosis: null,
+  paused: false,
+  isLimitInSight: false,
+};
 
-const isInSight = ({ limit, rss }) => limit !== null && limit < LIMIT_IN_SIGHT * rss;
+/** Of the container's limit, and what counts against it: where the chart reaches high enough to show them. */
+const ifInSight = (read) => (sample) => (page.isLimitInSight ? read(sample) : null);
 
 const stacks = stackReaders(GROUPS);
 const areas = GROUPS.map(({ key, name }, i) => ({
@@ -46,13 +53,13 @@ const charts = [
         name: 'Counts against the limit',
         ink: 'taken',
         kind: 'dotted',
-        read: (at) => (isInSight(at) ? at.unreclaimable : null),
+        read: ifInSight(({ unreclaimable }) => unreclaimable),
       },
       {
         name: 'Limit',
         ink: 'limit',
         kind: 'dashed',
-        read: (at) => (isInSight(at) ? at.limit : null),
+        read: ifInSight(({ limit }) => limit),
       },
     ],
   }),
@@ -105,6 +112,8 @@ function showMissing() {
 function draw() {
   if (page.paused || page.figures === null) return;
   const ms = Number(byId('span').value);
+  const { limit } = history.last;
+  page.isLimitInSight = limit !== null && limit < LIMIT_IN_SIGHT * history.highest(ms, 'rss');
   for (const chart of charts) chart.show(history, ms);
   showTiles(page.figures, page.diagnosis?.ledger);
   showFigures(page.figures);

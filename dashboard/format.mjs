@@ -32,6 +32,7 @@ export const percent = (share) => {
 
 export const duration = (ms) => {
   if (!isNumber(ms)) return NONE;
+  if (ms > 0 && ms < 1) return '< 1 ms';
   if (ms < 1000) return `${ms < 0 ? '−' : ''}${Math.abs(Math.round(ms))} ms`;
   if (ms < 120_000) return `${(ms / 1000).toFixed(ms < 10_000 ? 1 : 0)} s`;
   return ms < 7_200_000 ? `${Math.round(ms / 60_000)} min` : `${(ms / 3_600_000).toFixed(1)} h`;

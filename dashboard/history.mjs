@@ -97,10 +97,19 @@ export class History {
     return this.samples.at(-1) ?? null;
   }
 
+  #since(ms) {
+    const since = (this.last?.time ?? 0) - ms;
+    return this.samples.filter(({ time }) => time >= since);
+  }
+
+  /** The highest value of a column within the last `ms`; 0 where it is not known. */
+  highest(ms, name) {
+    return this.#since(ms).reduce((most, sample) => Math.max(most, sample[name] ?? 0), 0);
+  }
+
   /** Of the last `ms`: `times` in seconds, and a list for each reader. A gap has a time with nothing at it. */
   columns(ms, readers) {
-    const since = (this.last?.time ?? 0) - ms;
-    const shown = this.samples.filter(({ time }) => time >= since);
+    const shown = this.#since(ms);
     const withGaps = shown.flatMap((sample, i) => {
       const before = shown[i - 1];
       const isGap = before && sample.time - before.time > GAP_MS;

@@ -5,9 +5,9 @@ import { bytes, duration, exact, measured, NONE } from './format.mjs';
 
 const TITLES = {
   healthy: 'Nothing calls for action',
-  'js-heap': 'JavaScript objects fill V8’s heap',
-  'external-buffers': 'Buffers fill the memory outside of V8’s heap',
-  'native-live': 'Native memory is in use',
+  'js-heap': 'JavaScript objects, in V8’s heap',
+  'external-buffers': 'Buffers, outside of V8’s heap',
+  'native-live': 'Native memory in use',
   retention: 'Freed memory was not returned to the system',
   'pinned-fragmentation': 'Fragmentation: free room that cannot be returned',
   'too-many-arenas': 'The allocator has too many arenas',

@@ -6,7 +6,7 @@ const { loaded } = require('./errors.js');
 const { createExperiment } = require('./experiment.js');
 const { addon, allocator, why } = require('./native.js');
 const { purge } = require('./purge.js');
-const { createRecentDiagnosis } = require('./recent-diagnosis.js');
+const { createRecentDiagnosis, createRest } = require('./recent-diagnosis.js');
 
 const inspect = async () => loaded(() => require('./inspect.js')).inspect();
 
@@ -20,8 +20,6 @@ const diagnose = createDiagnose({
 
 const recentDiagnosis = createRecentDiagnosis({ diagnose });
 
-/** Whoever looks at the page wants it at once, and not at the price of more than a four hundredth of the time. */
-const restForViewers = (tookMs) => Math.max(1500, 400 * tookMs);
-const liveDiagnosis = createRecentDiagnosis({ diagnose, restOf: restForViewers });
+const liveDiagnosis = createRecentDiagnosis({ diagnose, restOf: createRest() });
 
 module.exports = { diagnose, liveDiagnosis, recentDiagnosis };
