@@ -30,7 +30,7 @@ async function watchRoute(url) {
   const token = process.env.HEAPGAP_TOKEN;
   const controller = new AbortController();
   const { signal } = controller;
-  let state = { ...startState(shownAddress(url)), heard: Date.now(), noticed: 0 };
+  let state = startState(shownAddress(url));
   let purging = false;
 
   function apply(event) {

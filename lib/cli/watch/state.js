@@ -20,6 +20,9 @@ const startState = (source) => ({
   lost: null,
   /** What was last done or noticed, for people. */
   notice: null,
+  /** When that was, and when anything last came, in milliseconds. */
+  noticed: 0,
+  heard: 0,
   hello: null,
   columns: [],
   rows: [],

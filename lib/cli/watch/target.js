@@ -17,7 +17,8 @@ function parseTarget(words) {
   if (word.startsWith('-')) throw new Error(`watch has no option ${plain(word)}`);
   const [scheme] = /^[a-z][a-z\d+.-]*:\/\//i.exec(word) ?? [];
   const text = scheme ? word : `http://${word}`;
-  if (!/^https?:\/\//i.test(text) || word.startsWith('/') || !URL.canParse(text)) {
+  const isNumber = /^\d+$/.test(word);
+  if (isNumber || !/^https?:\/\//i.test(text) || word.startsWith('/') || !URL.canParse(text)) {
     throw new Error(`${EXPECTED}, got ${plain(word)}`);
   }
   return { url: routeOf(new URL(text)) };
