@@ -127,6 +127,7 @@ function setUserIdNode(t) {
 module.exports = {
   SHIPPED,
   capableNode,
+  copiedNode,
   lacks,
   linkedToMusl,
   makeFolder,

@@ -6,6 +6,7 @@ const fs = require('node:fs');
 const USAGE = `usage: heapgap run [--govern] [--] <command> [argument…]
        heapgap path
        heapgap doctor [--json] [--pid <n>] [--timeout <seconds>] [-- <command> [argument…]]
+       heapgap watch <url | pid>
        heapgap --help | --version
 
 run   starts the command on the jemalloc that heapgap ships. LD_PRELOAD and MALLOC_CONF are kept:
@@ -19,6 +20,9 @@ doctor
       environment, in a running process, or in a command, which is really started, watched until its
       processes are up (at most 5 s; --timeout), and ended. Exits with 0 where all is well, 1 with
       findings, 2 where it could not look.
+watch shows a process live: a screen on a terminal (p purges, q quits), plain lines elsewhere. By the address
+      of its route (localhost:3000 is http://localhost:3000/debug/memory; the route's token in HEAPGAP_TOKEN),
+      or, from outside and with less to see, by its pid. Exits with 2 where there is nothing to watch.
 `;
 
 /** heapgap itself failed, as env(1), nohup(1) and timeout(1) use it. */

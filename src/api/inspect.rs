@@ -1,14 +1,16 @@
 //! `inspect()`: crosses as one JSON text, because setting the properties of hundreds of rows through
 //! Node-API would hold the event loop for milliseconds, where JSON.parse takes a few hundred microseconds.
 
+use std::path::Path;
+
 use napi::Env;
 use napi::bindgen_prelude::Object;
 use napi_derive::napi;
 
 use super::background::spawn;
 use crate::error::{Code, Error};
-use crate::snapshot::inspection;
 use crate::snapshot::ledger::{Share, V8, Worker};
+use crate::snapshot::{inspection, outside};
 
 /// What only JavaScript can ask V8, in bytes.
 #[napi(object, use_nullable = true)]
@@ -76,4 +78,15 @@ pub fn inspect(env: &Env, isolates: Isolates) -> napi::Result<Object<'_>, Code> 
         move || serde_json::to_string(&inspection::inspect(&v8)).map_err(Error::Json),
         |json| json,
     )
+}
+
+/// What the kernel shows of the process `pid`, and its address space by kind where `mappings` is true; answers
+/// JSON.
+#[napi(catch_unwind, ts_return_type = "Promise<string>")]
+pub fn outside(env: &Env, pid: u32, mappings: bool) -> napi::Result<Object<'_>, Code> {
+    let work = move || {
+        let all = outside::read(Path::new("/"), pid, mappings);
+        serde_json::to_string(&all).map_err(Error::Json)
+    };
+    spawn(env, "heapgap-outside", work, |json| json)
 }

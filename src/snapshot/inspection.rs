@@ -61,7 +61,7 @@ pub struct HugePages {
 }
 
 /// Why a figure is missing.
-#[derive(Debug, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize)]
 #[allow(missing_docs, reason = "index.d.ts documents each for those who read them")]
 pub struct Note {
     pub field: &'static str,

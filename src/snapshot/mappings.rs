@@ -108,11 +108,28 @@ impl Mapped {
 /// than JavaScript's. `root` stands for `/`.
 pub fn read(root: &Path, threads: &[Thread]) -> Result<Mapped, Absent> {
     let clues = own_clues(root, threads);
-    let mut pagemap = Pagemap::open(root);
-    classify(&smaps::read(root)?, &clues, |range| match &mut pagemap {
+    classify_with(&smaps::read(root)?, &clues, Pagemap::open(root))
+}
+
+fn classify_with(
+    mappings: &[Mapping],
+    clues: &Clues,
+    mut pagemap: Result<Pagemap, Absent>,
+) -> Result<Mapped, Absent> {
+    classify(mappings, clues, |range| match &mut pagemap {
         Ok(pagemap) => pagemap.present(range),
         Err(reason) => Err(*reason),
     })
+}
+
+/// The same of another process, with fewer clues: zeroed variables of its libraries count as the allocator's.
+pub fn read_other(root: &Path, pid: u32) -> Result<Mapped, Absent> {
+    let clues = Clues {
+        stack_size: stack_size(),
+        tmpfs: mounts::devices_of_other(root, pid, "tmpfs").unwrap_or_default(),
+        ..Clues::default()
+    };
+    classify_with(&smaps::read_other(root, pid)?, &clues, Pagemap::open_other(root, pid))
 }
 
 /// Of the small pages in the allocator's huge pages, the share that holds nothing but zeros: nobody wrote

@@ -3,6 +3,7 @@
 pub mod inspection;
 pub mod ledger;
 pub mod mappings;
+pub mod outside;
 mod stats;
 
 pub use stats::Stats;

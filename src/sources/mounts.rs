@@ -6,10 +6,16 @@ use super::Absent;
 use super::file::read_text;
 
 const MOUNTS: &str = "proc/self/mountinfo";
+const OTHER: &str = "proc/<pid>/mountinfo";
 
 /// Major and minor numbers. `root` stands for `/`.
 pub fn devices(root: &Path, filesystem: &str) -> Result<Vec<(u32, u32)>, Absent> {
     Ok(parse(&read_text(&root.join(MOUNTS), MOUNTS)?, filesystem))
+}
+
+/// As another process has them mounted.
+pub fn devices_of_other(root: &Path, pid: u32, filesystem: &str) -> Result<Vec<(u32, u32)>, Absent> {
+    Ok(parse(&read_text(&root.join(format!("proc/{pid}/mountinfo")), OTHER)?, filesystem))
 }
 
 /// `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw`

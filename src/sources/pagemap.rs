@@ -12,6 +12,7 @@ use super::process::page_size;
 use super::{Absent, Figure};
 
 const PAGEMAP: &str = "proc/self/pagemap";
+const OTHER: &str = "proc/<pid>/pagemap";
 const WORD: usize = size_of::<u64>();
 /// Bit 63: the page is in memory. (Not when it is swapped out, which is bit 62.)
 const PRESENT: u64 = 1 << 63;
@@ -19,6 +20,8 @@ const PRESENT: u64 = 1 << 63;
 /// The open file.
 pub struct Pagemap {
     file: File,
+    /// What the file is called in notes.
+    name: &'static str,
     page_size: u64,
     buffer: Vec<u8>,
 }
@@ -26,8 +29,17 @@ pub struct Pagemap {
 impl Pagemap {
     /// `root` stands for `/`.
     pub fn open(root: &Path) -> Result<Self, Absent> {
-        let file = File::open(root.join(PAGEMAP)).map_err(absent)?;
-        Ok(Self { file, page_size: page_size(), buffer: vec![0; 32 * 1024] })
+        Self::at(&root.join(PAGEMAP), PAGEMAP)
+    }
+
+    /// That of another process.
+    pub fn open_other(root: &Path, pid: u32) -> Result<Self, Absent> {
+        Self::at(&root.join(format!("proc/{pid}/pagemap")), OTHER)
+    }
+
+    fn at(path: &Path, name: &'static str) -> Result<Self, Absent> {
+        let file = File::open(path).map_err(|error| absent(name, error))?;
+        Ok(Self { file, name, page_size: page_size(), buffer: vec![0; 32 * 1024] })
     }
 
     /// Calls `each` with the index of every page in `addresses`, counted from the one that has its start,
@@ -42,11 +54,11 @@ impl Pagemap {
             let len = match self.file.read_at(&mut self.buffer[..want], page * WORD as u64) {
                 Ok(len) => len / WORD,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => return Err(absent(error)),
+                Err(error) => return Err(absent(self.name, error)),
             };
             if len == 0 {
                 // The end of the address space.
-                return Err(Absent::Malformed(PAGEMAP));
+                return Err(Absent::Malformed(self.name));
             }
             for word in self.buffer[..len * WORD].as_chunks().0 {
                 each(page - first, u64::from_ne_bytes(*word) & PRESENT != 0);
@@ -64,8 +76,8 @@ impl Pagemap {
     }
 }
 
-fn absent(error: std::io::Error) -> Absent {
-    Absent::File(PAGEMAP, error.raw_os_error().unwrap_or(libc::EIO))
+fn absent(name: &'static str, error: std::io::Error) -> Absent {
+    Absent::File(name, error.raw_os_error().unwrap_or(libc::EIO))
 }
 
 #[cfg(test)]

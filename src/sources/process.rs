@@ -71,6 +71,17 @@ impl Source {
         }
     }
 
+    /// Another process.
+    pub fn other(root: &Path, pid: u32) -> Self {
+        let directory = root.join(format!("proc/{pid}"));
+        Self {
+            status: KernelFile::at(directory.join("status"), "proc/<pid>/status"),
+            statm: KernelFile::at(directory.join("statm"), "proc/<pid>/statm"),
+            fd: directory.join("fd"),
+            io: directory.join("io"),
+        }
+    }
+
     /// This process.
     pub fn own() -> &'static Self {
         static OWN: OnceLock<Source> = OnceLock::new();

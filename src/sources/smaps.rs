@@ -12,6 +12,7 @@ use super::process::parse_value;
 use super::{Absent, Figure};
 
 const SMAPS: &str = "proc/self/smaps";
+const OTHER: &str = "proc/<pid>/smaps";
 const ROLLUP: &str = "proc/self/smaps_rollup";
 
 /// One mapping. Bytes, but for what is said.
@@ -125,9 +126,18 @@ impl Rollup {
 /// The kernel hands out a page of text at a time and lets others change mappings in between: what is
 /// mapped or touched meanwhile may be missed.
 pub fn read(root: &Path) -> Result<Vec<Mapping>, Absent> {
-    let absent = |error: std::io::Error| Absent::File(SMAPS, error.raw_os_error().unwrap_or(libc::EIO));
-    let mut file = File::open(root.join(SMAPS)).map_err(absent)?;
-    let mut parser = Parser::default();
+    read_file(&root.join(SMAPS), SMAPS)
+}
+
+/// The mappings of another process.
+pub fn read_other(root: &Path, pid: u32) -> Result<Vec<Mapping>, Absent> {
+    read_file(&root.join(format!("proc/{pid}/smaps")), OTHER)
+}
+
+fn read_file(path: &Path, name: &'static str) -> Result<Vec<Mapping>, Absent> {
+    let absent = |error: std::io::Error| Absent::File(name, error.raw_os_error().unwrap_or(libc::EIO));
+    let mut file = File::open(path).map_err(absent)?;
+    let mut parser = Parser { name, ..Parser::default() };
     // A line is cut wherever the buffer ends; what is left of it is moved to the front.
     let mut buffer = vec![0; 64 * 1024];
     let mut kept = 0;
@@ -163,16 +173,23 @@ pub fn parse(text: &str) -> Result<Vec<Mapping>, Absent> {
     parser.end()
 }
 
-#[derive(Default)]
 struct Parser {
+    /// What the file is called in notes.
+    name: &'static str,
     mappings: Vec<Mapping>,
     /// Whether the last of them has its `Rss` yet.
     counted: bool,
 }
 
+impl Default for Parser {
+    fn default() -> Self {
+        Self { name: SMAPS, mappings: Vec::new(), counted: false }
+    }
+}
+
 impl Parser {
     fn lines(&mut self, text: &str) -> Result<(), Absent> {
-        text.lines().try_for_each(|line| self.line(line).ok_or(Absent::Malformed(SMAPS)))
+        text.lines().try_for_each(|line| self.line(line).ok_or(Absent::Malformed(self.name)))
     }
 
     /// A mapping starts with its addresses in lower case, and what follows is `Name: value`.
@@ -220,7 +237,7 @@ impl Parser {
 
     fn end(self) -> Result<Vec<Mapping>, Absent> {
         // A process has mappings; and each of them its figures.
-        if self.counted { Ok(self.mappings) } else { Err(Absent::Malformed(SMAPS)) }
+        if self.counted { Ok(self.mappings) } else { Err(Absent::Malformed(self.name)) }
     }
 }
 
