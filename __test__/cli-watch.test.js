@@ -13,7 +13,8 @@ const fc = require('fast-check');
 const { bar, clip, fill, spark, wrap } = require('../lib/cli/watch/draw.js');
 const { createEventParser } = require('../lib/cli/watch/events.js');
 const { insideModel, outsideModel } = require('../lib/cli/watch/model.js');
-const { eventsBetween, next, startState } = require('../lib/cli/watch/state.js');
+const { newLines } = require('../lib/cli/watch/plain.js');
+const { next, startState } = require('../lib/cli/watch/state.js');
 const { follow } = require('../lib/cli/watch/stream.js');
 const { parseTarget, shownAddress } = require('../lib/cli/watch/target.js');
 const { bytes } = require('../lib/cli/watch/units.js');
@@ -293,14 +294,30 @@ describe('the drawing', () => {
     assert.deepEqual([null, 512, 3 * MB, 8192 * MB].map(bytes), ['—', '1 KB', '3.0 MB', '8.00 GB']);
   });
 
-  it('tells the steps of counters, and none of what is not known', () => {
-    const before = { purges: 1, released: 5, governorPurges: null, oomKills: 0 };
-    const after = { purges: 3, released: 5 + 2 * MB, governorPurges: 4, oomKills: 1 };
-    assert.deepEqual(eventsBetween(before, after), [
-      '2 purges, 2.0 MB released',
-      'OOM killer: 1 kill in the cgroup',
+  it('tells the steps of counters, and none of what is not known', async () => {
+    const { eventsBetween } = await import('../dashboard/history.mjs');
+    const before = {
+      purges: 1,
+      released: 5,
+      governorPurges: null,
+      governorLevel: 'calm',
+      oomKills: 0,
+    };
+    const after = {
+      purges: 3,
+      released: 5 + 2 * MB,
+      governorPurges: 4,
+      governorLevel: 'pressure',
+      oomKills: 1,
+    };
+    const linesAt = (rows) =>
+      newLines({ rows: rows.slice(0, -1) }, { rows }, 'history', eventsBetween);
+    assert.deepEqual(linesAt([before, after]), [
+      '2 purges, 2.0 MB returned',
+      'The governor’s level: calm → pressure',
+      'The OOM killer ended a process of this container',
     ]);
-    assert.deepEqual(eventsBetween(undefined, after), []);
+    assert.deepEqual(linesAt([after]), []);
   });
 });
 
@@ -534,7 +551,7 @@ describe('without a terminal', () => {
       );
     assertNear(Number(rss), memory.rss, 'RSS');
     await fetch(`${url}/purge`, { method: 'POST' });
-    await until(/Z {2}1 purge, -?[\d.]+ [KM]B released\n/);
+    await until(/Z {2}Purge(?:, [\d.]+ [KM]B returned)?\n/);
     await end();
     await until(/Z {2}lost: .*; trying again\n/);
     const second = await serve(t, { port });

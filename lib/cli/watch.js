@@ -27,6 +27,7 @@ async function watch(words) {
 }
 
 async function watchRoute(url) {
+  const { eventsBetween } = await import('../../dashboard/history.mjs');
   const token = process.env.HEAPGAP_TOKEN;
   const controller = new AbortController();
   const { signal } = controller;
@@ -58,7 +59,8 @@ async function watchRoute(url) {
     if (key === 'p') startPurge();
   }
 
-  const presenter = createPresenter({ modelOf: insideModel, linesOf: newLines, onKey });
+  const linesOf = (before, after, event) => newLines(before, after, event, eventsBetween);
+  const presenter = createPresenter({ modelOf: insideModel, linesOf, onKey });
   try {
     for await (const event of follow(url, { token, signal })) apply(event);
   } catch (error) {

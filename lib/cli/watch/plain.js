@@ -2,7 +2,6 @@
 // Where nobody sees a screen: a line for each sample, and for each thing that happens.
 
 const { HOW_TO_SEE_MORE, kindOf } = require('./model.js');
-const { eventsBetween } = require('./state.js');
 const { bytes } = require('./units.js');
 
 const stamp = (ms) => `${new Date(ms).toISOString().slice(0, 19)}Z`;
@@ -45,11 +44,15 @@ function outsideLines(_, { pid, label, rows, notice }) {
   return [`${label}, pid ${pid}`, HOW_TO_SEE_MORE, notice, line].filter(Boolean);
 }
 
-/** What is new between two states of a stream. */
-function newLines(before, after, event) {
+const words = ({ what, returned }) =>
+  returned > 0 ? `${what}, ${bytes(returned)} returned` : what;
+
+/** What is new between two states of a stream. `eventsBetween` is the page's own (dashboard/history.mjs). */
+function newLines(before, after, event, eventsBetween) {
   const { hello, lost, notice, rows, figures, diagnosis } = after;
   // A history may begin where the connection was lost: what happened meanwhile is in it.
-  const happened = eventsBetween(before.rows.at(-1), rows.at(-1));
+  const [last, newest] = [before.rows.at(-1), rows.at(-1)];
+  const happened = last && newest ? eventsBetween(last, newest).map(words) : [];
   if (event === 'history') return happened;
   if (event === 'sample') return [...happened, sampleLine(rows.at(-1), figures)];
   if (event === 'lost') return before.lost === null ? [`lost: ${lost}; trying again`] : [];

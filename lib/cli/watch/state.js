@@ -3,7 +3,6 @@
 // shown are taken over, numbers as numbers and text without what a terminal would obey.
 
 const { plain } = require('../../doctor/report.js');
-const { bytes, count } = require('./units.js');
 
 /** As many as the route remembers. */
 const MAX_ROWS = 600;
@@ -11,8 +10,9 @@ const MAX_ROWS = 600;
 const array = (value) => (Array.isArray(value) ? value : []);
 const number = (value) => (Number.isFinite(value) ? value : null);
 const text = (value) => (typeof value === 'string' ? plain(value) : null);
+const cell = (value) => text(value) ?? number(value);
 const byName = (names, values) =>
-  Object.fromEntries(array(names).map((name, at) => [name, number(array(values)[at])]));
+  Object.fromEntries(array(names).map((name, at) => [name, cell(array(values)[at])]));
 
 const startState = (source) => ({
   source,
@@ -114,25 +114,4 @@ const READERS = {
 const next = (state, { event, data }) =>
   Object.hasOwn(READERS, event) ? READERS[event](state, data) : state;
 
-/** Counters whose steps are worth a line, and what is said of a step. */
-const STEPS = {
-  purges: (steps, { released }) => `${count(steps, 'purge')}, ${bytes(released)} released`,
-  governorPurges: (steps, { governorReleased }) =>
-    `governor: ${count(steps, 'purge')}, ${bytes(governorReleased)} released`,
-  collections: (steps) => `governor: ${count(steps, 'collection')} asked of V8`,
-  oomKills: (steps) => `OOM killer: ${count(steps, 'kill')} in the cgroup`,
-};
-
-/** What happened between two rows of one process, a line each. */
-function eventsBetween(before, after) {
-  if (before === undefined || after === undefined) return [];
-  const difference = (name) => (after[name] ?? 0) - (before[name] ?? 0);
-  const differences = Object.fromEntries(
-    Object.keys(after).map((name) => [name, difference(name)]),
-  );
-  return Object.entries(STEPS)
-    .filter(([name]) => Number.isFinite(before[name]) && differences[name] > 0)
-    .map(([name, say]) => say(differences[name], differences));
-}
-
-module.exports = { eventsBetween, next, startState };
+module.exports = { next, startState };
