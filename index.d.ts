@@ -429,6 +429,8 @@ export interface Inspection extends Snapshot {
   };
   /** What the process has read and written through the kernel, from `/proc/self/io`. */
   io: { read: number; written: number } | null;
+  /** Processor time that this inspection took, in a thread of its own, in milliseconds. */
+  cpuMs: number | null;
 }
 
 /** What `watch()` is told. */

@@ -148,6 +148,15 @@ test('an inspection that fails has a code of heapgap', async () => {
   assert.equal(stdout, 'ERR_HEAPGAP_INTERNAL');
 });
 
+test('an inspection knows what it costs', async () => {
+  const { inspect } = require('../index.js');
+  const before = process.cpuUsage();
+  const { cpuMs } = await inspect();
+  const { user, system } = process.cpuUsage(before);
+  assert.ok(cpuMs > 0, `${cpuMs} ms`);
+  assert.ok(cpuMs <= (user + system) / 1000, `${cpuMs} ms of ${(user + system) / 1000} in all`);
+});
+
 test('workers that have ended are forgotten by who never inspects', async () => {
   const code = `
     const { setImmediate } = require('node:timers/promises');

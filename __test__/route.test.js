@@ -12,7 +12,7 @@ const { describe, it } = require('node:test');
 const express = require('express');
 const express4 = require('express4');
 const fc = require('fast-check');
-const { createRecentDiagnosis, createRest } = require('../lib/recent-diagnosis.js');
+const { createRecentDiagnosis } = require('../lib/recent-diagnosis.js');
 const { createRoute } = require('../lib/route.js');
 const {
   BEARER,
@@ -1152,32 +1152,24 @@ describe('what the diagnosis says', () => {
     assert.equal(calls.diagnose, 2);
   });
 
-  it('rests for viewers by the quickest of the last three, and not for the first', () => {
-    const restOf = createRest();
-    const rests = [150, 20, 5, 60, 60, 60, 900, 900, 900, 1].map(restOf);
-    const expected = [1500, 1500, 2000, 2000, 2000, 24_000, 24_000, 24_000, 30_000, 1500];
-    assert.deepEqual(rests, expected);
-  });
-
-  it('rests by how long it took, where it is told so', async () => {
+  it('rests for as long as it is told', async () => {
     const clock = { ms: 0 };
-    const calls = { diagnose: 0, tookMs: 10 };
+    let calls = 0;
     const ask = createRecentDiagnosis({
       diagnose: async () => {
-        calls.diagnose += 1;
-        clock.ms += calls.tookMs;
+        calls += 1;
         return DIAGNOSIS;
       },
-      restOf: (tookMs) => 400 * tookMs,
+      restMs: () => calls * 100,
       now: () => clock.ms,
     });
-    await ask();
-    clock.ms += 3999;
-    await ask();
-    assert.equal(calls.diagnose, 1);
-    clock.ms += 1;
-    await ask();
-    assert.equal(calls.diagnose, 2);
+    const asked = [];
+    for (const ms of [0, 99, 1, 199, 1]) {
+      clock.ms += ms;
+      await ask();
+      asked.push(calls);
+    }
+    assert.deepEqual(asked, [1, 1, 2, 2, 3]);
   });
 
   const own = Object.assign(new Error('no thread'), { code: 'ERR_HEAPGAP_THREAD' });

@@ -82,6 +82,7 @@ const NATIVE_ONLY = [
   'options',
   'hugePages',
   'io',
+  'cpuMs',
 ];
 
 function withoutAddon(taken, { workers, others }) {

@@ -6,9 +6,16 @@ const { loaded } = require('./errors.js');
 const { createExperiment } = require('./experiment.js');
 const { addon, allocator, why } = require('./native.js');
 const { purge } = require('./purge.js');
-const { createRecentDiagnosis, createRest } = require('./recent-diagnosis.js');
+const { createRecentDiagnosis } = require('./recent-diagnosis.js');
 
-const inspect = async () => loaded(() => require('./inspect.js')).inspect();
+/** Of the last inspection, which is most of what a diagnosis costs. */
+let cpuMs = null;
+
+async function inspect() {
+  const inspection = await loaded(() => require('./inspect.js')).inspect();
+  cpuMs = inspection.cpuMs;
+  return inspection;
+}
 
 const diagnose = createDiagnose({
   inspect,
@@ -20,6 +27,12 @@ const diagnose = createDiagnose({
 
 const recentDiagnosis = createRecentDiagnosis({ diagnose });
 
-const liveDiagnosis = createRecentDiagnosis({ diagnose, restOf: createRest() });
+const [LEAST_REST_MS, MOST_REST_MS] = [1500, 30_000];
+/** What inspections for viewers may take of one CPU: one part in so many. */
+const SHARE = 400;
+
+/** Whoever looks at the page wants the next one soon. */
+const restMs = () => Math.min(Math.max(SHARE * cpuMs, LEAST_REST_MS), MOST_REST_MS);
+const liveDiagnosis = createRecentDiagnosis({ diagnose, restMs });
 
 module.exports = { diagnose, liveDiagnosis, recentDiagnosis };

@@ -39,24 +39,23 @@ const parts = ({ verdict, summary, findings, ledger, window }) => ({
 
 /**
  * Makes a function that gives one no older than some seconds, or says in `notes` why there is none. Never rejects.
- * `restOf` tells from how long one took, when the next may be made.
+ * `restMs()` tells for how long one stands.
  */
 function createRecentDiagnosis({
   diagnose,
-  restOf = () => REST_MS,
+  restMs = () => REST_MS,
   now = () => performance.now(),
 }) {
   let latest;
   let restsUntil = Number.NEGATIVE_INFINITY;
 
   function start() {
-    const started = now();
     restsUntil = Number.POSITIVE_INFINITY;
     return attempt(diagnose)
       .then(parts)
       .catch(failed)
       .finally(() => {
-        restsUntil = now() + restOf(now() - started);
+        restsUntil = now() + restMs();
       });
   }
 
@@ -66,21 +65,4 @@ function createRecentDiagnosis({
   };
 }
 
-const [LEAST_REST_MS, MOST_REST_MS] = [1500, 30_000];
-/** A diagnosis takes no more than one four hundredth of the time, whatever the process's size. */
-const REST_SHARE = 400;
-
-/**
- * The rest for those who look at the page, who want the next one soon. The quickest of the last three tells what one
- * costs: the others waited for the event loop too, and the very first for code to be loaded.
- */
-function createRest() {
-  let last = [0];
-  return (tookMs) => {
-    const rest = REST_SHARE * Math.min(...last, tookMs);
-    last = [...last.slice(-1), tookMs];
-    return Math.min(Math.max(rest, LEAST_REST_MS), MOST_REST_MS);
-  };
-}
-
-module.exports = { createRecentDiagnosis, createRest };
+module.exports = { createRecentDiagnosis };

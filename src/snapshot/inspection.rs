@@ -30,6 +30,7 @@ pub struct Inspection {
     pub options: Option<Map<String, Value>>,
     pub huge_pages: HugePages,
     pub io: Option<Io>,
+    pub cpu_ms: f64,
     pub notes: Vec<Note>,
 }
 
@@ -81,6 +82,7 @@ impl Inspection {
 /// Reads everything. `v8` is what JavaScript has asked of its isolates.
 pub fn inspect(v8: &V8) -> Inspection {
     let root = Path::new("/");
+    let started = process::processor_time(libc::CLOCK_THREAD_CPUTIME_ID);
     let mut all = Inspection::default();
     let threads = threads::read(root);
     let mapped = mappings::read(root, threads.as_deref().unwrap_or(&[]));
@@ -94,6 +96,8 @@ pub fn inspect(v8: &V8) -> Inspection {
     all.io = all.found("io", process::Source::own().io());
     all.process.fds = process::Source::own().count_fds().ok();
     all.mappings = mapped;
+    let spent = process::processor_time(libc::CLOCK_THREAD_CPUTIME_ID).saturating_sub(started);
+    all.cpu_ms = spent.as_secs_f64() * 1000.0;
     all
 }
 
