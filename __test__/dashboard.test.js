@@ -239,6 +239,8 @@ describe('history', () => {
       readers.map((read) => read(sample)),
       [40, 50, 50, 50, 50, 55, 55],
     );
+    const { groupBytes } = await load('parts.mjs');
+    assert.deepEqual(groupBytes(sample.ledger), [40, 10, null, null, null, 5, null], 'no 0');
     assert.deepEqual(
       readers.map((read) => read({ ledger: null })),
       GROUPS.map(() => null),

@@ -91,6 +91,8 @@ describe('the page', { timeout: 120_000 }, () => {
     const { ledger } = await service.ask('/debug/memory/inspect');
     near(await partBytes(page, 'Buffers'), ledger.parts.buffers.bytes, 'Buffers');
     assert.equal(await page.locator('.headline code').textContent(), figures.verdict);
+    const spoken = page.getByRole('status').filter({ hasText: 'RSS' });
+    assert.equal(await spoken.count(), 1, 'the verdict is read out');
     assert.match(await page.locator('h1').textContent(), /page-service\.js/);
     assert.match(await page.locator('#who').textContent(), new RegExp(`${service.pid}.*jemalloc`));
 

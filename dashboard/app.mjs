@@ -94,7 +94,7 @@ const charts = [
 const showTiles = tilesView(byId('tiles'));
 const showFigures = figuresView(byId('figures'));
 const showLedger = ledgerView(byId('ledger'));
-const showVerdict = verdictView(byId('verdict-said'), byId('findings'));
+const showVerdict = verdictView(byId('verdict-said'), byId('findings'), byId('verdict-spoken'));
 const showEvents = eventsView(byId('events'), byId('no-events'));
 
 const GLIBC = ' With glibc this is malloc_trim, which stalls threads that allocate while it runs.';
@@ -171,7 +171,7 @@ byId('pause').addEventListener('click', ({ currentTarget }) => {
 byId('json').href = `${BASE.pathname.replace(/\/$/, '')}?format=json`;
 const pid = () => page.process.pid;
 purgeButton(byId('purge'), byId('purge-said'), pid);
-inspectButton(byId('inspect'), byId('inspected'), pid);
+inspectButton(byId('inspect'), byId('inspect-said'), byId('inspected'), pid);
 
 follow({
   hello: showProcess,

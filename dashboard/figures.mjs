@@ -103,6 +103,9 @@ function sum(parts, names) {
   return known.length === 0 ? null : known.reduce((total, size) => total + size, 0);
 }
 
+const reasonOf = (notes, fields) =>
+  notes.find(({ field }) => field === '*' || fields.includes(field))?.reason ?? 'not known';
+
 function headroomTile() {
   const value = el('data', {}, NONE);
   const meter = el('meter', {
@@ -120,17 +123,14 @@ function headroomTile() {
     el('dt', {}, 'Room to the limit'),
     el('dd', {}, value, meter, about),
   );
-  const update = ({ cgroup: { limit, unreclaimable } }) => {
+  const update = ({ cgroup: { limit, unreclaimable }, notes }) => {
     const isKnown = limit !== null && unreclaimable !== null;
+    const taken = isKnown ? unreclaimable / limit : null;
     show(value, isKnown ? limit - unreclaimable : null);
     meter.hidden = !isKnown;
-    if (isKnown) meter.value = unreclaimable / limit;
-    if (!isKnown) setText(about, limit === null ? 'no memory limit in force' : 'not known');
-    else
-      setText(
-        about,
-        `${percent(unreclaimable / limit)} of ${bytes(limit)} taken; at 100 % the kernel kills`,
-      );
+    if (isKnown) meter.value = taken;
+    const words = `${percent(taken)} of ${bytes(limit)} taken; at 100 % the kernel kills`;
+    setText(about, isKnown ? words : reasonOf(notes, ['cgroup.limit', 'cgroup.unreclaimable']));
   };
   return { tile, update };
 }

@@ -129,5 +129,5 @@ export const stackReaders = (groups) =>
     if (!ledger) return null;
     return groupBytes(ledger)
       .slice(0, i + 1)
-      .reduce((sum, each) => sum + each, 0);
+      .reduce((sum, each) => sum + (each ?? 0), 0);
   });

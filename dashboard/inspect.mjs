@@ -1,6 +1,6 @@
 // What takes longer to read: when it is asked for.
 
-import { el, head, table } from './dom.mjs';
+import { el, head, setText, table } from './dom.mjs';
 import { bytes, clock, count, exact, NONE } from './format.mjs';
 import { askProcess } from './requests.mjs';
 
@@ -110,21 +110,18 @@ function tableOf({ title, about, rows, columns }, inspection) {
   ];
 }
 
-/** Wires the button; `pid` gives the process that the page shows. */
-export function inspectButton(button, box, pid) {
+/** Wires the button: `said` tells how it went, `box` has the tables; `pid` gives the process that the page shows. */
+export function inspectButton(button, said, box, pid) {
   const isOther = ({ answer }) => answer !== undefined && answer.pid !== pid();
   button.addEventListener('click', async () => {
     if (button.ariaDisabled === 'true') return;
     button.ariaDisabled = 'true';
     try {
       const inspection = await askProcess('GET', 'inspect', isOther);
-      const tables = TABLES.flatMap((each) => tableOf(each, inspection));
-      box.replaceChildren(
-        el('p', { className: 'quiet' }, `As of ${clock(inspection.time)}.`),
-        ...tables,
-      );
+      box.replaceChildren(...TABLES.flatMap((each) => tableOf(each, inspection)));
+      setText(said, `As of ${clock(inspection.time)}.`);
     } catch (error) {
-      box.replaceChildren(el('p', { className: 'refused' }, `Not inspected: ${error.message}.`));
+      setText(said, `Not inspected: ${error.message}.`);
     }
     button.ariaDisabled = null;
   });

@@ -82,8 +82,11 @@ export const GROUPS = [
   },
 ];
 
-/** The bytes of each group; `null` without a ledger. A part that cannot be told apart is inside another one. */
+/** The bytes of each group; `null` where none of its parts can be told: they are inside another one. */
 export const groupBytes = (ledger) =>
-  GROUPS.map(({ parts }) =>
-    ledger ? Object.keys(parts).reduce((sum, part) => sum + (ledger[part] ?? 0), 0) : null,
-  );
+  GROUPS.map(({ parts }) => {
+    const known = Object.keys(parts)
+      .map((part) => ledger?.[part] ?? null)
+      .filter((size) => size !== null);
+    return known.length === 0 ? null : known.reduce((sum, size) => sum + size, 0);
+  });

@@ -1,6 +1,6 @@
 // What the diagnosis says, in words, with its evidence and what to do.
 
-import { el, head, sentence, table } from './dom.mjs';
+import { el, head, sentence, setText, table } from './dom.mjs';
 import { bytes, duration, exact, measured, NONE } from './format.mjs';
 
 const TITLES = {
@@ -25,7 +25,7 @@ const TITLES = {
 
 const SEVERITIES = { critical: 'Critical', warning: 'Warning', info: 'For your information' };
 
-const titleOf = (code) => TITLES[code] ?? code;
+const titleOf = (code) => TITLES[code] ?? code ?? 'No verdict';
 
 const figure = (size) =>
   el('data', { value: String(size), title: exact(size) }, `, ${bytes(size)}`);
@@ -81,7 +81,8 @@ function windowOf({ samples, durationMs }) {
 function saidOf({ verdict, summary, findings, window, notes }) {
   if (verdict === null)
     return [el('p', {}, `No verdict: ${notes.map(({ reason }) => reason).join('; ')}`)];
-  const worst = findings.find(({ code }) => code === verdict)?.severity ?? 'healthy';
+  const own = findings.find(({ code }) => code === verdict)?.severity;
+  const worst = own ?? (verdict === 'healthy' ? 'healthy' : 'info');
   return [
     el(
       'p',
@@ -95,19 +96,24 @@ function saidOf({ verdict, summary, findings, window, notes }) {
   ];
 }
 
-/** Answers what shows a diagnosis in `said` and `list`. */
-export function verdictView(said, list) {
-  let spoken = null;
-  const show = (diagnosis) => {
-    const open = new Map([...list.children].map((each) => [each.dataset.code, each.open]));
-    const words = JSON.stringify([diagnosis.verdict, diagnosis.summary, diagnosis.notes]);
-    // A live region is read out whenever it changes.
-    if (words !== spoken) said.replaceChildren(...saidOf(diagnosis));
-    spoken = words;
-    const findings = diagnosis.findings ?? [];
-    const made = findings.map((each) => findingOf(each, open.get(each.code) ?? false));
+/**
+ * Answers what shows a diagnosis in `said` and `list`. `spoken` is read out: once for each verdict, and not for each
+ * figure that changes in it.
+ */
+export function verdictView(said, list, spoken) {
+  let last = null;
+  let drawn = null;
+  return (diagnosis) => {
+    if (diagnosis === drawn) return;
+    const { verdict, summary } = diagnosis;
+    if (verdict !== last) setText(spoken, `${titleOf(verdict)}. ${summary ?? ''}`);
+    last = verdict;
+    said.replaceChildren(...saidOf(diagnosis));
     // Whoever reads in it with the keyboard keeps the place until the next one.
-    if (!list.contains(document.activeElement)) list.replaceChildren(...made);
+    if (list.contains(document.activeElement)) return;
+    drawn = diagnosis;
+    const open = new Map([...list.children].map((each) => [each.dataset.code, each.open]));
+    const findings = diagnosis.findings ?? [];
+    list.replaceChildren(...findings.map((each) => findingOf(each, open.get(each.code) ?? false)));
   };
-  return show;
 }
