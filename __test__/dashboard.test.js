@@ -114,7 +114,7 @@ describe('history', () => {
 
   function historyOf(...samples) {
     const history = new History();
-    history.reset({ columns: COLUMNS, rows: samples.map(rowOf) });
+    history.merge({ columns: COLUMNS, rows: samples.map(rowOf) });
     return history;
   }
 
@@ -207,6 +207,28 @@ describe('history', () => {
         [1000, 100],
         [2000, 100],
       ],
+    );
+  });
+
+  it('keeps what it knows when the server tells its part again', () => {
+    const history = historyOf({ time: 1000 }, { time: 2000, purges: 1 });
+    history.merge({
+      columns: COLUMNS,
+      rows: [{ time: 2000, purges: 1 }, { time: 3000 }].map(rowOf),
+    });
+    assert.deepEqual(
+      history.samples.map(({ time }) => time),
+      [1000, 2000, 3000],
+    );
+    assert.equal(history.events.length, 1);
+  });
+
+  it('begins again where the clock was set back', () => {
+    const history = historyOf({ time: 60_000 }, { time: 61_000 });
+    history.add(rowOf({ time: 2000 }));
+    assert.deepEqual(
+      history.samples.map(({ time }) => time),
+      [2000],
     );
   });
 

@@ -155,6 +155,7 @@ describe('what it says', () => {
 
     assert.deepEqual(await viewer.next('hello'), {
       pid: process.pid,
+      started: Math.round(performance.timeOrigin),
       version: require('../package.json').version,
       node: process.version,
       title: path.basename(process.argv[1]),

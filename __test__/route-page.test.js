@@ -26,6 +26,7 @@ const uplotFile = (name) => path.join(path.dirname(require.resolve('uplot')), na
 const TYPES = {
   '.css': 'text/css; charset=utf-8',
   '.js': 'text/javascript; charset=utf-8',
+  '.mjs': 'text/javascript; charset=utf-8',
   '.svg': 'image/svg+xml',
 };
 

@@ -110,7 +110,7 @@ function showMissing() {
 }
 
 function draw() {
-  if (page.paused || page.figures === null) return;
+  if (page.paused || page.figures === null || history.last === null) return;
   const ms = Number(byId('span').value);
   const { limit } = history.last;
   page.isLimitInSight = limit !== null && limit < LIMIT_IN_SIGHT * history.highest(ms, 'rss');
@@ -135,27 +135,35 @@ function drawSoon() {
   });
 }
 
-function showProcess({ pid, version, node, title, host }) {
+const isSame = (one, other) =>
+  one.pid === other.pid && one.started === other.started && one.host === other.host;
+
+function showProcess(hello) {
+  const { pid, version, node, title, host } = hello;
   const before = page.process;
-  page.process = { pid, host };
+  page.process = hello;
+  page.isOther = before !== null && !isSame(before, hello);
   setText(byId('title'), title);
   document.title = `${title} · memory`;
   setText(byId('version'), `heapgap ${version}`);
   page.who = `process ${pid} on ${host}, Node.js ${node}`;
   setText(byId('who'), page.who);
-  if (!before || (before.pid === pid && before.host === host)) return;
+  byId('inspect').disabled = false;
+  if (!page.isOther) return;
   byId('notice').hidden = false;
   setText(
     byId('notice'),
     `At ${clock(Date.now())} another process answered: it was ${before.pid} on ${before.host}, and it is ${pid} on ${host} now.`,
   );
   page.diagnosis = null;
+  page.figures = null;
 }
 
 const STATES = {
   live: 'Live',
   lost: 'Connection lost. Trying again…',
-  silent: 'Nothing has come for some seconds: the service’s event loop may be blocked.',
+  silent:
+    'Nothing has come for some seconds: the service’s event loop may be blocked, or the network is down.',
 };
 
 byId('purge-about').dataset.said = byId('purge-about').textContent.trim();
@@ -176,7 +184,8 @@ inspectButton(byId('inspect'), byId('inspect-said'), byId('inspected'), pid);
 follow({
   hello: showProcess,
   history(kept) {
-    history.reset(kept);
+    if (page.isOther) history.clear();
+    history.merge(kept);
     drawSoon();
   },
   sample({ row, figures }) {

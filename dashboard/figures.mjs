@@ -90,7 +90,7 @@ const TILES = {
   freed: [
     'Freed, kept',
     'a purge returns most of it',
-    (_, parts) => sum(parts, ['dirty', 'muzzy', 'threadCaches']),
+    (_, parts) => sum(parts, ['dirty', 'muzzy']),
   ],
   pinned: ['Fragmentation', 'no purge can return it', (_, parts) => parts?.pinned?.bytes ?? null],
 };

@@ -8,6 +8,8 @@ const KEPT = 3600;
 const GAP_MS = 5000;
 /** A ledger stands for no longer than this: the next should have come. */
 const LEDGER_MS = 60_000;
+/** Where the newest sample is so much older than the last, the server's clock was set back. */
+const SET_BACK_MS = 5000;
 
 const rise = (before, after) =>
   before === null || after === null ? 0 : Math.max(0, after - before);
@@ -70,18 +72,31 @@ export class History {
   #columns = [];
   #ledger = null;
 
-  /** Starts anew: with what the server has kept. */
-  reset({ columns, rows }) {
+  clear() {
     this.samples = [];
     this.events = [];
-    this.#columns = columns;
     this.#ledger = null;
-    for (const row of rows) this.add(row);
   }
 
+  /** Takes in what the server has kept; what is known already stays. */
+  merge({ columns, rows }) {
+    this.#columns = columns;
+    for (const row of rows) this.#take(this.#sampleOf(row));
+  }
+
+  /** The newest sample. */
   add(row) {
-    const sample = Object.fromEntries(this.#columns.map((name, i) => [name, row[i]]));
-    const last = this.samples.at(-1);
+    const sample = this.#sampleOf(row);
+    if (this.last && sample.time < this.last.time - SET_BACK_MS) this.clear();
+    this.#take(sample);
+  }
+
+  #sampleOf(row) {
+    return Object.fromEntries(this.#columns.map((name, i) => [name, row[i]]));
+  }
+
+  #take(sample) {
+    const { last } = this;
     // The server sends its last sample again to who comes.
     if (last && sample.time <= last.time) return;
     if (sample.ledger) this.#ledger = { time: sample.time, bytes: sample.ledger };

@@ -37,7 +37,7 @@ export function ledgerView(box) {
   return (ledger) => {
     for (const [part, { row, size, share }] of rows) {
       const { bytes: amount = null, accuracy = null, source = '' } = ledger?.parts[part] ?? {};
-      setText(size, amount === null && ledger ? 'elsewhere' : bytes(amount));
+      setText(size, amount === null && source.startsWith('inside') ? 'elsewhere' : bytes(amount));
       size.value = String(amount ?? '');
       size.title = amount === null ? source : `${exact(amount)}; ${accuracy}: ${source}`;
       setText(share, percent(amount === null ? null : amount / ledger.rss));

@@ -7,6 +7,11 @@ import { askProcess } from './requests.mjs';
 const figure = (value) =>
   el('data', { value: String(value ?? ''), title: exact(value) }, bytes(value));
 
+function wentOf(released) {
+  if (released === null) return ['how much was returned is not known'];
+  return released > 0 ? [figure(released), ' returned'] : ['RSS did not fall'];
+}
+
 function outcomeOf({ method, rssBefore, rssAfter, released, durationMs, kept, notes }) {
   if (method === null) {
     return [
@@ -17,7 +22,7 @@ function outcomeOf({ method, rssBefore, rssAfter, released, durationMs, kept, no
       ),
     ];
   }
-  const went = released > 0 ? [figure(released), ' returned'] : ['RSS did not fall'];
+  const went = wentOf(released);
   return [
     el(
       'p',

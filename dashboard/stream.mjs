@@ -6,24 +6,40 @@ import { BASE } from './requests.mjs';
 const RETRY_MS = 2000;
 /** Samples come each second. */
 const SILENCE_MS = 5000;
+/** A connection that died without a word, as of a laptop that slept, looks as if the service said nothing. */
+const DEAD_MS = 15_000;
 
 const waiting = [];
 let handlers = null;
+let source = null;
 let silence;
+let death;
 
 function tell(name, value) {
   if (handlers) handlers[name](value);
   else waiting.push([name, value]);
 }
 
-function heard() {
+function stopWatching() {
   clearTimeout(silence);
+  clearTimeout(death);
+}
+
+function watchSilence() {
+  stopWatching();
   silence = setTimeout(() => tell('state', 'silent'), SILENCE_MS);
+  death = setTimeout(open, DEAD_MS);
+}
+
+function heard() {
+  watchSilence();
   tell('state', 'live');
 }
 
 function open() {
-  const source = new EventSource(new URL('live', BASE));
+  source?.close();
+  source = new EventSource(new URL('live', BASE));
+  watchSilence();
   for (const event of ['hello', 'history', 'sample', 'diagnosis']) {
     source.addEventListener(event, ({ data }) => {
       heard();
@@ -31,7 +47,7 @@ function open() {
     });
   }
   source.addEventListener('error', () => {
-    clearTimeout(silence);
+    stopWatching();
     tell('state', 'lost');
     // Where the answer was an error, the browser does not try again by itself.
     if (source.readyState === EventSource.CLOSED) setTimeout(open, RETRY_MS);

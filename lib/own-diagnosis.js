@@ -33,6 +33,7 @@ const SHARE = 400;
 
 /** Whoever looks at the page wants the next one soon. */
 const restMs = () => Math.min(Math.max(SHARE * cpuMs, LEAST_REST_MS), MOST_REST_MS);
-const liveDiagnosis = createRecentDiagnosis({ diagnose, restMs });
+// The page goes on showing the one before.
+const liveDiagnosis = createRecentDiagnosis({ diagnose, restMs, patienceMs: null });
 
 module.exports = { diagnose, liveDiagnosis, recentDiagnosis };

@@ -39,11 +39,12 @@ const parts = ({ verdict, summary, findings, ledger, window }) => ({
 
 /**
  * Makes a function that gives one no older than some seconds, or says in `notes` why there is none. Never rejects.
- * `restMs()` tells for how long one stands.
+ * `restMs()` tells for how long one stands; with `patienceMs: null` it is waited for, however long it takes.
  */
 function createRecentDiagnosis({
   diagnose,
   restMs = () => REST_MS,
+  patienceMs = PATIENCE_MS,
   now = () => performance.now(),
 }) {
   let latest;
@@ -61,7 +62,7 @@ function createRecentDiagnosis({
 
   return () => {
     if (now() >= restsUntil) latest = start();
-    return withPatience(latest, PATIENCE_MS, LATE);
+    return patienceMs === null ? latest : withPatience(latest, patienceMs, LATE);
   };
 }
 

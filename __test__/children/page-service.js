@@ -5,7 +5,7 @@ const http = require('node:http');
 const heapgap = require('../../index.js');
 
 const [port, token] = process.argv.slice(2);
-const memory = heapgap.route({ token, minIntervalMs: 3000 });
+const memory = heapgap.route({ token, minIntervalMs: 10_000 });
 
 const MB = 2 ** 20;
 let held = [];

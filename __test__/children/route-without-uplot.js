@@ -15,7 +15,7 @@ Module._resolveFilename = function resolveFilename(request, ...rest) {
 
 const OWN = fs
   .readdirSync(path.join(__dirname, '..', '..', 'dashboard'))
-  .filter((name) => /\.(css|js|svg)$/.test(name));
+  .filter((name) => /\.(css|js|mjs|svg)$/.test(name));
 
 async function main() {
   const server = http.createServer(require('heapgap').route()).listen(0, '127.0.0.1');

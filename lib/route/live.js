@@ -25,6 +25,8 @@ const HEADERS = {
 /** Who this is, so that a viewer sees when it talks to another process than before. */
 const hello = () => ({
   pid: process.pid,
+  // In a container each process may have the same pid as the one before it.
+  started: Math.round(performance.timeOrigin),
   version: require('../../package.json').version,
   node: process.version,
   title: path.basename(process.argv[1] ?? process.title),

@@ -31,9 +31,10 @@ const startState = (source) => ({
 });
 
 function readHello(data) {
-  const { pid, title, host, node, version } = data ?? {};
+  const { pid, started, title, host, node, version } = data ?? {};
   return {
     pid: number(pid),
+    started: number(started),
     title: text(title),
     host: text(host),
     node: text(node),
@@ -84,9 +85,11 @@ function readDiagnosis(data) {
 
 function connected(state, data) {
   const hello = readHello(data);
-  const before = state.hello?.pid;
-  const isOther = state.hello !== null && before !== hello.pid;
-  const notice = isOther ? `another process answers: ${hello.pid}, before it was ${before}` : null;
+  const before = state.hello;
+  const isOther = before !== null && (before.pid !== hello.pid || before.started !== hello.started);
+  const notice = isOther
+    ? `another process answers: ${hello.pid}, before it was ${before.pid}`
+    : null;
   const kept = isOther ? startState(state.source) : state;
   return { ...kept, hello, lost: null, notice: notice ?? state.notice };
 }

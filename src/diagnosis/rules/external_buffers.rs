@@ -13,7 +13,7 @@ fn growing(view: &View) -> Option<Finding> {
     let growth = growth::of_bytes(view, growth::buffers, false)?;
     let left = growth.seconds_left(view.room());
     let summary = format!(
-        "Buffers leak, or a cache has no bound: what garbage collections leave of them grows by {}{}.",
+        "Buffers leak, or a cache fills: what garbage collections leave of them grows by {}{}.",
         grew(view, &growth),
         until_limit(left, "the container's limit")
     );

@@ -29,7 +29,7 @@ fn growing(view: &View) -> Option<Finding> {
         (v8, _) => (v8, "V8's heap limit"),
     };
     let summary = format!(
-        "JavaScript objects leak, or a cache has no bound: what garbage collections leave of them grows by {}{}.",
+        "JavaScript objects leak, or a cache fills: what garbage collections leave of them grows by {}{}.",
         grew(view, &growth),
         until_limit(left, limit)
     );

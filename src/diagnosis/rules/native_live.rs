@@ -17,7 +17,7 @@ fn growing(view: &View) -> Option<Finding> {
     let growth = growth::of_bytes(view, growth::native, true).or_else(|| unsplit(view))?;
     let left = growth.seconds_left(view.room());
     let summary = format!(
-        "Native memory leaks, or a cache has no bound: what is {} grows by {}{}.",
+        "Native memory leaks, or a cache fills: what is {} grows by {}{}.",
         if view.native_is_split() { "in use" } else { "neither V8's heap nor Buffers" },
         grew(view, &growth),
         until_limit(left, "the container's limit")
