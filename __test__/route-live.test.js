@@ -35,8 +35,8 @@ const DIAGNOSIS = {
 /** Figures whose RSS is the number of the snapshot. */
 const snapshotOf = (count) => ({
   time: count * 1000,
-  process: { rss: count, swap: null },
-  v8: { heapUsed: 1, heapTotal: 2, external: 3, arrayBuffers: 4 },
+  process: { rss: count },
+  v8: { heapUsed: 1, heapTotal: 2, arrayBuffers: 4 },
   gap: 5,
   allocator: { allocated: 6, active: 7, resident: null },
   cgroup: { limit: null, unreclaimable: null, oomKills: null },
@@ -195,7 +195,6 @@ describe('what it says', () => {
     };
     const first = await rowOf();
     const none = [
-      'swap',
       'resident',
       'limit',
       'unreclaimable',
@@ -211,7 +210,6 @@ describe('what it says', () => {
       gap: 5,
       heapUsed: 1,
       heapTotal: 2,
-      external: 3,
       arrayBuffers: 4,
       allocated: 6,
       active: 7,

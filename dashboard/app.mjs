@@ -21,6 +21,8 @@ const LIMIT_IN_SIGHT = 5;
 const history = new History();
 const page = {
   process: null,
+  /** Whether the one before it was another. */
+  isOther: false,
   figures: null,
   diagnosis: null,
   paused: false,
@@ -138,23 +140,27 @@ function drawSoon() {
 const isSame = (one, other) =>
   one.pid === other.pid && one.started === other.started && one.host === other.host;
 
+const whoIs = ({ pid, host, node }) => `process ${pid} on ${host}, Node.js ${node}`;
+
+/** In a container the next process has the same id as the one before. */
+const changeOf = (before, { pid, host }) =>
+  before.pid === pid && before.host === host
+    ? `process ${pid} on ${host} had been started anew`
+    : `another process answered: it was ${before.pid} on ${before.host}, and it is ${pid} on ${host} now`;
+
 function showProcess(hello) {
-  const { pid, version, node, title, host } = hello;
+  const { version, title } = hello;
   const before = page.process;
   page.process = hello;
   page.isOther = before !== null && !isSame(before, hello);
   setText(byId('title'), title);
   document.title = `${title} · memory`;
   setText(byId('version'), `heapgap ${version}`);
-  page.who = `process ${pid} on ${host}, Node.js ${node}`;
-  setText(byId('who'), page.who);
+  setText(byId('who'), whoIs(hello));
   byId('inspect').disabled = false;
   if (!page.isOther) return;
   byId('notice').hidden = false;
-  setText(
-    byId('notice'),
-    `At ${clock(Date.now())} another process answered: it was ${before.pid} on ${before.host}, and it is ${pid} on ${host} now.`,
-  );
+  setText(byId('notice'), `At ${clock(Date.now())} ${changeOf(before, hello)}.`);
   page.diagnosis = null;
   page.figures = null;
 }
@@ -192,7 +198,8 @@ follow({
     history.add(row);
     page.figures = figures;
     const { name, version } = figures.allocator;
-    setText(byId('who'), `${page.who}, ${name}${version ? ` ${version.split('-')[0]}` : ''}`);
+    const allocator = `${name}${version ? ` ${version.split('-')[0]}` : ''}`;
+    setText(byId('who'), `${whoIs(page.process)}, ${allocator}`);
     setText(
       byId('purge-about'),
       byId('purge-about').dataset.said + (name === 'glibc' ? GLIBC : ''),

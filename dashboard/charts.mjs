@@ -1,8 +1,8 @@
 // The charts: uPlot, its colours from the style sheet, its legend and keys our own.
 
-import { el, setText } from './dom.mjs';
+import { el, setText, showFigure } from './dom.mjs';
 import { MARKS } from './events.mjs';
-import { bytes, clock, exact } from './format.mjs';
+import { bytes, clock } from './format.mjs';
 
 const MB = 2 ** 20;
 /** The first samples are not to fill the whole width. */
@@ -15,11 +15,6 @@ const INCREMENTS = [1 / 1024, 1, 1024].flatMap((unit) =>
 const color = (name) =>
   getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
-const isWithin =
-  ({ min, max }) =>
-  ({ time }) =>
-    time / 1000 >= min && time / 1000 <= max;
-
 /** Lines at the events, with a letter each at the top; those that would overlap have one letter. */
 function drawMarks(u, events) {
   const { ctx, bbox } = u;
@@ -28,7 +23,8 @@ function drawMarks(u, events) {
   ctx.save();
   ctx.font = `${11 * ratio}px system-ui, sans-serif`;
   ctx.textAlign = 'center';
-  for (const event of events.filter(isWithin(u.scales.x))) {
+  const { min, max } = u.scales.x;
+  for (const event of events.filter(({ time }) => time / 1000 >= min && time / 1000 <= max)) {
     const x = Math.round(u.valToPos(event.time / 1000, 'x', true));
     ctx.strokeStyle = color(event.kind === 'oom' ? 'limit' : 'mark');
     ctx.fillStyle = ctx.strokeStyle;
@@ -79,7 +75,7 @@ export class Chart {
   #box;
   #said;
   #samples = [];
-  #at = null;
+  #at;
   #marks;
 
   constructor(figure, { title, about, series, height = 180, marks = () => [] }) {
@@ -185,11 +181,7 @@ export class Chart {
     if (!sample) return;
     setText(this.#at, clock(sample.time));
     this.#series.forEach(({ read, shown = read }, i) => {
-      const value = sample.isGap ? null : shown(sample);
-      const { value: element } = this.#legend[i];
-      setText(element, bytes(value));
-      element.value = String(value ?? '');
-      element.title = exact(value);
+      showFigure(this.#legend[i].value, sample.isGap ? null : shown(sample));
     });
   }
 

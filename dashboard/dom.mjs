@@ -1,5 +1,7 @@
 // Elements. Text goes in as text only: the policy allows no markup from strings.
 
+import { bytes, exact } from './format.mjs';
+
 /** Makes an element; `properties` are its own, `aria-…`, `data-…` and others become attributes. */
 export function el(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
@@ -20,6 +22,19 @@ export const sentence = (text) =>
 /** Changes a text only where it differs: screen readers and selections are left alone otherwise. */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
+}
+
+/** Shows a figure in human units; its exact bytes when pointed at. */
+export function showFigure(element, value, format = bytes) {
+  setText(element, format(value));
+  element.value = String(value ?? '');
+  element.title = format === bytes ? exact(value) : '';
+}
+
+export function figure(value, format) {
+  const element = el('data');
+  showFigure(element, value, format);
+  return element;
 }
 
 /** A table that scrolls sideways where it does not fit, by keyboard too. */

@@ -1,12 +1,11 @@
 // Key figures, and the tables of all figures, under the names that the API gives them.
 
-import { el, setText } from './dom.mjs';
-import { bytes, count, duration, exact, NONE, percent } from './format.mjs';
+import { el, setText, showFigure } from './dom.mjs';
+import { bytes, count, duration, NONE, percent } from './format.mjs';
 
-const plain = (value) => (value === null || value === undefined ? NONE : String(value));
-
-/** How a figure is shown that is not bytes. */
+/** Numbers that are not bytes. */
 const KINDS = {
+  version: count,
   threads: count,
   fds: count,
   nativeContexts: count,
@@ -19,15 +18,10 @@ const KINDS = {
   purgeMs: duration,
   flips: count,
   collections: count,
-  version: plain,
-  name: plain,
-  library: plain,
-  path: plain,
-  running: plain,
-  level: plain,
-  limitSource: plain,
-  tightened: plain,
 };
+
+const formatOf = (name, value) =>
+  typeof value === 'string' || typeof value === 'boolean' ? String : KINDS[name];
 
 const TABLES = {
   process: ['Process', 'as the kernel counts it'],
@@ -36,13 +30,6 @@ const TABLES = {
   cgroup: ['Container', 'the memory cgroup with the lowest limit'],
   governor: ['Governor', 'what it sees and has done'],
 };
-
-/** Answers how the figure at `value` reads, and exactly. */
-function show(element, value, format = bytes) {
-  setText(element, format(value));
-  element.value = plain(value);
-  element.title = format === bytes ? exact(value) : '';
-}
 
 const isShown = ([, value]) => value === null || typeof value !== 'object';
 
@@ -72,7 +59,7 @@ export function figuresView(box) {
       const figures = snapshot[key];
       table.list.parentElement.hidden = figures === null;
       for (const [name, value] of Object.entries(figures ?? {}).filter(isShown)) {
-        show(rowOf(table, name), value, KINDS[name]);
+        showFigure(rowOf(table, name), value, formatOf(name, value));
       }
     }
   };
@@ -126,7 +113,7 @@ function headroomTile() {
   const update = ({ cgroup: { limit, unreclaimable }, notes }) => {
     const isKnown = limit !== null && unreclaimable !== null;
     const taken = isKnown ? unreclaimable / limit : null;
-    show(value, isKnown ? limit - unreclaimable : null);
+    showFigure(value, isKnown ? limit - unreclaimable : null);
     meter.hidden = !isKnown;
     if (isKnown) meter.value = taken;
     const words = `${percent(taken)} of ${bytes(limit)} taken; at 100 % the kernel kills`;
@@ -141,7 +128,7 @@ export function tilesView(list) {
     const value = el('data', {}, NONE);
     const words = el('span', { className: 'quiet' }, about);
     const tile = el('div', { className: 'tile' }, el('dt', {}, name), el('dd', {}, value, words));
-    return { tile, update: (snapshot, parts) => show(value, read(snapshot, parts)) };
+    return { tile, update: (snapshot, parts) => showFigure(value, read(snapshot, parts)) };
   });
   const all = [...tiles, headroomTile()];
   list.append(...all.map(({ tile }) => tile));

@@ -11,8 +11,9 @@ const LEDGER_MS = 60_000;
 /** Where the newest sample is so much older than the last, the server's clock was set back. */
 const SET_BACK_MS = 5000;
 
+/** `null` where either is not known. */
 const rise = (before, after) =>
-  before === null || after === null ? 0 : Math.max(0, after - before);
+  before === null || after === null ? null : Math.max(0, after - before);
 
 /** Each looks at two samples in a row. */
 const STEPS = [
@@ -21,7 +22,7 @@ const STEPS = [
     steps: (a, b) => rise(a.purges, b.purges),
     text: (n, a, b) => ({
       what: n === 1 ? 'Purge' : `${n} purges`,
-      returned: b.released === null ? null : rise(a.released, b.released),
+      returned: rise(a.released, b.released),
     }),
   },
   {
@@ -97,7 +98,7 @@ export class History {
 
   #take(sample) {
     const { last } = this;
-    // The server sends its last sample again to who comes.
+    // After a lost connection the server tells again what is known.
     if (last && sample.time <= last.time) return;
     if (sample.ledger) this.#ledger = { time: sample.time, bytes: sample.ledger };
     const isOld = this.#ledger && sample.time - this.#ledger.time > LEDGER_MS;

@@ -1,14 +1,14 @@
 // What takes longer to read: when it is asked for.
 
-import { el, head, setText, table } from './dom.mjs';
-import { bytes, clock, count, exact, NONE } from './format.mjs';
+import { el, figure, head, setText, table } from './dom.mjs';
+import { bytes, clock, count, NONE } from './format.mjs';
 import { askProcess } from './requests.mjs';
 
 const SHOWN = 25;
 
-const size = (read) => ({ read, format: bytes, isSize: true });
+const size = (read) => ({ read, format: bytes });
 const number = (read) => ({ read, format: count });
-const words = (read) => ({ read, format: (value) => value ?? NONE, isText: true });
+const words = (read) => ({ read, isText: true });
 
 const figuresOf = (...names) =>
   Object.fromEntries(names.map((name) => [name, size((row) => row[name])]));
@@ -83,11 +83,13 @@ const TABLES = [
   },
 ];
 
-function cellOf({ read, format, isSize, isText }, row) {
+function cellOf({ read, format, isText }, row) {
   const value = read(row) ?? null;
-  const shown = isText ? format(value) : el('data', { value: String(value ?? '') }, format(value));
-  if (isSize) shown.title = exact(value);
-  return el('td', { className: isText ? 'about' : 'number' }, shown);
+  return el(
+    'td',
+    { className: isText ? 'about' : 'number' },
+    isText ? (value ?? NONE) : figure(value, format),
+  );
 }
 
 function tableOf({ title, about, rows, columns }, inspection) {

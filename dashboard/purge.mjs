@@ -1,11 +1,8 @@
 // The button, and what the purge did.
 
-import { el, sentence } from './dom.mjs';
-import { bytes, duration, exact } from './format.mjs';
+import { el, figure, sentence } from './dom.mjs';
+import { duration } from './format.mjs';
 import { askProcess } from './requests.mjs';
-
-const figure = (value) =>
-  el('data', { value: String(value ?? ''), title: exact(value) }, bytes(value));
 
 function wentOf(released) {
   if (released === null) return ['how much was returned is not known'];

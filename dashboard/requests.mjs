@@ -4,7 +4,7 @@
 export const BASE = new URL('..', import.meta.url);
 
 /** The answer's value; throws what it says where it is an error. */
-export async function ask(method, path) {
+async function ask(method, path) {
   const response = await fetch(new URL(path, BASE), {
     method,
     headers: { Accept: 'application/json' },
@@ -17,7 +17,7 @@ export async function ask(method, path) {
 
 const TRIES = 10;
 
-/** In a cluster any worker may answer: asks again until it is the one that `isRight` of its answer or its error. */
+/** In a cluster any worker may answer: asks again for as long as `isOther` of the answer, or the error. */
 export async function askProcess(method, path, isOther) {
   for (let tries = 1; ; tries += 1) {
     const { answer, error } = await ask(method, path).then(

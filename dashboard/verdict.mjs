@@ -1,7 +1,7 @@
 // What the diagnosis says, in words, with its evidence and what to do.
 
-import { el, head, sentence, setText, table } from './dom.mjs';
-import { bytes, duration, exact, measured, NONE } from './format.mjs';
+import { el, figure, head, sentence, setText, table } from './dom.mjs';
+import { duration, measured, NONE } from './format.mjs';
 
 const TITLES = {
   healthy: 'Nothing calls for action',
@@ -27,19 +27,15 @@ const SEVERITIES = { critical: 'Critical', warning: 'Warning', info: 'For your i
 
 const titleOf = (code) => TITLES[code] ?? code ?? 'No verdict';
 
-const figure = (size) =>
-  el('data', { value: String(size), title: exact(size) }, `, ${bytes(size)}`);
-
 const badge = (kind, text) => el('span', { className: `badge ${kind}` }, text);
 
 function evidenceRow({ metric, value, unit, threshold, source }) {
-  const shown = el('data', { value: String(value ?? '') }, measured(value, unit));
-  if (unit === 'bytes') shown.title = exact(value);
+  const format = unit === 'bytes' ? undefined : (each) => measured(each, unit);
   return el(
     'tr',
     {},
     el('th', { scope: 'row' }, metric),
-    el('td', { className: 'number' }, shown),
+    el('td', { className: 'number' }, figure(value, format)),
     el('td', { className: 'number' }, threshold === null ? NONE : measured(threshold, unit)),
     el('td', { className: 'about' }, source),
   );
@@ -61,7 +57,7 @@ function findingOf({ code, bytes: size, severity, summary, evidence, actions }, 
       {},
       badge(severity, SEVERITIES[severity] ?? severity),
       ` ${titleOf(code)}`,
-      size === null ? '' : figure(size),
+      ...(size === null ? [] : [', ', figure(size)]),
       el('span', { className: 'more' }, ' What to do, and the evidence'),
     ),
     el('p', {}, ...sentence(summary)),

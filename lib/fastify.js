@@ -2,7 +2,7 @@
 // heapgap/fastify: route() as a plugin.
 
 const { route } = require('../index.js');
-const { DEFAULT_PATH } = require('./route.js');
+const { DEFAULT_PATH } = require('./route/default-path.js');
 
 /**
  * Serves the route inside the context that it is registered in: hooks of that context run first, and its prefix

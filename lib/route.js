@@ -5,6 +5,7 @@ const { ERR_HEAPGAP_METHOD_NOT_ALLOWED, ERR_HEAPGAP_NOT_FOUND } = require('./err
 const { boolean, readOptions } = require('./options.js');
 const { chooseAccess } = require('./route/access.js');
 const { refuseCrossSite } = require('./route/cross-site.js');
+const { DEFAULT_PATH } = require('./route/default-path.js');
 const { createFigures } = require('./route/figures.js');
 const { createHeapSnapshots } = require('./route/heap-snapshot.js');
 const { createLive } = require('./route/live.js');
@@ -13,8 +14,6 @@ const { createPage, wantsPage } = require('./route/page.js');
 const { limitPurge, refuseOtherProcess } = require('./route/purge.js');
 const { Refusal } = require('./route/refusal.js');
 const { send, sendError } = require('./route/send.js');
-
-const DEFAULT_PATH = '/debug/memory';
 
 const OPTIONS = {
   path: {
@@ -156,4 +155,4 @@ function createRoute({
   };
 }
 
-module.exports = { DEFAULT_PATH, createRoute };
+module.exports = { createRoute };

@@ -97,7 +97,6 @@ async function shootAll(browser, plant) {
 
 async function main() {
   const browser = await launch();
-  if (browser === null) throw new Error('there is no chromium');
   try {
     for (const plant of Object.keys(SHOTS)) await shootAll(browser, plant);
   } finally {

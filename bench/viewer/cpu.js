@@ -11,7 +11,7 @@ const { Viewers } = require('./viewers.js');
 
 const SERVICE = path.join(__dirname, '..', 'children', 'viewer-service.js');
 const COUNTS = [0, 1, 2, 8];
-/** Holds two diagnoses, which come every sixth second. */
+/** Holds some diagnoses of a small service; of a large one the next may be 30 s away. */
 const WINDOW_MS = 12_000;
 /** Holds one sample, nearly always, and where there are more of these, a diagnosis in some. */
 const HOLD_MS = 1000;

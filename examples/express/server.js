@@ -20,6 +20,8 @@ const PORT = Number(process.env.PORT ?? 3000);
 const PURGE_AFTER_BURST = process.env.PURGE_AFTER_BURST !== '0';
 /** Without a token the memory page is for this machine alone. */
 const TOKEN = process.env.DEBUG_TOKEN;
+/** A fault to look at. */
+const { PLANT } = process.env;
 
 const SESSIONS = 1000;
 const BURST_REQUESTS = 50;
@@ -111,13 +113,13 @@ function createApp({ upstream, agent }) {
   const app = express();
   app.disable('x-powered-by');
 
-  // A heap snapshot holds all that the service knows: for whoever is on this machine, or has the token.
-  app.use('/debug/memory', heapgap.route({ token: TOKEN, heapSnapshot: true }));
+  // A heap snapshot holds all that the service knows, and says who keeps what leaks.
+  app.use('/debug/memory', heapgap.route({ token: TOKEN, heapSnapshot: Boolean(PLANT) }));
   app.get('/healthz', (_req, res) => {
     res.sendStatus(200);
   });
   if (PURGE_AFTER_BURST) app.use(purgeAfterBursts());
-  if (process.env.PLANT) plant(app, process.env.PLANT);
+  if (PLANT) plant(app, PLANT);
 
   app.get('/', (_req, res) => {
     res.json({ sessions: sessions.size });

@@ -22,11 +22,9 @@ const bytesOf = ({ parts }) =>
 const COLUMNS = {
   time: ({ at }) => at.time,
   rss: ({ at }) => at.process.rss,
-  swap: ({ at }) => at.process.swap,
   gap: ({ at }) => at.gap,
   heapUsed: ({ at }) => at.v8.heapUsed,
   heapTotal: ({ at }) => at.v8.heapTotal,
-  external: ({ at }) => at.v8.external,
   arrayBuffers: ({ at }) => at.v8.arrayBuffers,
   allocated: ({ at }) => at.allocator.allocated,
   active: ({ at }) => at.allocator.active,

@@ -70,13 +70,17 @@ pub struct Note {
 }
 
 impl Inspection {
-    /// What was found, or a note that says why it was not.
     fn found<T>(&mut self, field: &'static str, found: Result<T, Absent>) -> Option<T> {
-        if let Err(reason) = &found {
-            self.notes.push(Note { field, reason: reason.to_string() });
-        }
-        found.ok()
+        noted(&mut self.notes, field, found)
     }
+}
+
+/// What was found, or a note that says why it was not.
+pub(super) fn noted<T>(notes: &mut Vec<Note>, field: &'static str, found: Result<T, Absent>) -> Option<T> {
+    if let Err(reason) = &found {
+        notes.push(Note { field, reason: reason.to_string() });
+    }
+    found.ok()
 }
 
 /// Reads everything. `v8` is what JavaScript has asked of its isolates.

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::inspection::Note;
+use super::inspection::{Note, noted};
 use super::mappings::{self, KindSum};
-use crate::sources::{Absent, cgroup, process};
+use crate::sources::{cgroup, process};
 
 /// All that can be had without the process's help, in bytes but for `threads` and `oom_kills`.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
@@ -29,34 +29,31 @@ pub struct Outside {
     pub notes: Vec<Note>,
 }
 
-impl Outside {
-    fn found<T>(&mut self, field: &'static str, found: Result<T, Absent>) -> Option<T> {
-        if let Err(reason) = &found {
-            self.notes.push(Note { field, reason: reason.to_string() });
-        }
-        found.ok()
-    }
-}
-
 /// Reads the process `pid`; its mappings only when told to, because the kernel keeps it from mapping memory
 /// meanwhile. `root` stands for `/`.
 pub fn read(root: &Path, pid: u32, with_mappings: bool) -> Outside {
     let process = process::Source::other(root, pid).read();
     let group = cgroup::Source::other(root, pid).read(Duration::ZERO).value;
-    let mut all = Outside::default();
-    all.rss = all.found("rss", process.rss);
-    all.anon = all.found("anon", process.anon);
-    all.file = all.found("file", process.file);
-    all.shmem = all.found("shmem", process.shmem);
-    all.swap = all.found("swap", process.swap);
-    all.threads = all.found("threads", process.threads);
-    all.limit = all.found("limit", group.limit);
-    all.usage = all.found("usage", group.usage);
-    all.unreclaimable = all.found("unreclaimable", group.unreclaimable());
-    all.oom_kills = all.found("oomKills", group.oom_kills);
+    let mut notes = Vec::new();
+    let mut found = |field, figure| noted(&mut notes, field, figure);
+    let mut all = Outside {
+        rss: found("rss", process.rss),
+        anon: found("anon", process.anon),
+        file: found("file", process.file),
+        shmem: found("shmem", process.shmem),
+        swap: found("swap", process.swap),
+        threads: found("threads", process.threads),
+        limit: found("limit", group.limit),
+        usage: found("usage", group.usage),
+        unreclaimable: found("unreclaimable", group.unreclaimable()),
+        oom_kills: found("oomKills", group.oom_kills),
+        ..Outside::default()
+    };
     if with_mappings {
-        all.kinds = all.found("kinds", mappings::read_other(root, pid)).map(|mapped| mapped.kinds);
+        let mapped = noted(&mut notes, "kinds", mappings::read_other(root, pid));
+        all.kinds = mapped.map(|mapped| mapped.kinds);
     }
+    all.notes = notes;
     all
 }
 

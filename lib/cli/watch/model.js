@@ -25,7 +25,7 @@ function budgetItems({ limit, usage, unreclaimable, oomKills } = {}) {
 function governorLine(governor) {
   if (!governor) return null;
   const { running, level, limit, usage, purges, released } = governor;
-  const done = `${count(purges ?? 0, 'purge')}, ${bytes(released)} released`;
+  const done = `${count(purges, 'purge')}, ${bytes(released)} released`;
   if (!running) return `governor: stopped; ${done}`;
   return `governor: ${level}, ${bytes(usage)} of ${bytes(limit)}; ${done}`;
 }

@@ -20,7 +20,6 @@ const authorization = (token) => (token ? { Authorization: `Bearer ${token}` } :
  * cluster another one may reach another process.
  */
 function ask(target, { method = 'GET', headers, token, timeoutMs = ANSWER_MS, signal }) {
-  const { promise, resolve, reject } = deferred();
   const { request } = target.protocol === 'https:' ? https : http;
   const options = {
     method,
@@ -28,20 +27,15 @@ function ask(target, { method = 'GET', headers, token, timeoutMs = ANSWER_MS, si
     agent: false,
     signal,
   };
-  const sent = request(target, options, resolve);
-  const timer = setTimeout(() => {
-    sent.destroy(new Error(`no answer within ${timeoutMs / 1000} s`));
-  }, timeoutMs);
-  sent.on('error', reject).on('close', () => clearTimeout(timer));
-  sent.on('response', () => clearTimeout(timer));
-  sent.end();
-  return promise;
-}
-
-function deferred() {
-  const parts = {};
-  parts.promise = new Promise((resolve, reject) => Object.assign(parts, { resolve, reject }));
-  return parts;
+  return new Promise((resolve, reject) => {
+    const sent = request(target, options, resolve);
+    const timer = setTimeout(() => {
+      sent.destroy(new Error(`no answer within ${timeoutMs / 1000} s`));
+    }, timeoutMs);
+    sent.on('error', reject).on('close', () => clearTimeout(timer));
+    sent.on('response', () => clearTimeout(timer));
+    sent.end();
+  });
 }
 
 /** The beginning of a body. */

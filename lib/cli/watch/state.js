@@ -83,13 +83,17 @@ function readDiagnosis(data) {
   };
 }
 
+/** In a container the next process has the same id as the one before. */
+const changeOf = (before, { pid }) =>
+  before.pid === pid
+    ? `process ${pid} has been started anew`
+    : `another process answers: ${pid}, before it was ${before.pid}`;
+
 function connected(state, data) {
   const hello = readHello(data);
   const before = state.hello;
   const isOther = before !== null && (before.pid !== hello.pid || before.started !== hello.started);
-  const notice = isOther
-    ? `another process answers: ${hello.pid}, before it was ${before.pid}`
-    : null;
+  const notice = isOther ? changeOf(before, hello) : null;
   const kept = isOther ? startState(state.source) : state;
   return { ...kept, hello, lost: null, notice: notice ?? state.notice };
 }

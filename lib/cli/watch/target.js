@@ -2,9 +2,7 @@
 // What is to be watched: a route's address, or a process.
 
 const { plain } = require('../../doctor/report.js');
-
-/** As route()'s own default; lib/route.js would load all that it serves. */
-const DEFAULT_PATH = '/debug/memory';
+const { DEFAULT_PATH } = require('../../route/default-path.js');
 
 const EXPECTED =
   'an address such as http://localhost:3000/debug/memory, or a process id, is expected';

@@ -17,6 +17,6 @@ function bytes(value) {
 const share = (part, whole) =>
   part === null || !(whole > 0) ? MISSING : `${Math.round((100 * part) / whole)} %`;
 
-const count = (number, word) => `${number} ${word}${number === 1 ? '' : 's'}`;
+const count = (number, word) => `${number ?? MISSING} ${word}${number === 1 ? '' : 's'}`;
 
 module.exports = { MISSING, bytes, count, share };
