@@ -12,5 +12,6 @@ mod control;
 mod diagnosis;
 mod error;
 mod live;
+mod profile;
 mod snapshot;
 mod sources;

@@ -4,6 +4,12 @@
 //! functions and folds what nobody asked about, `pprof` and `flamegraph` write files for viewers. All of them
 //! are pure; what they need of files comes from `sources/`.
 
+pub mod dump;
+pub mod flamegraph;
+pub mod growth;
+pub mod names;
+pub mod pprof;
+
 /// What jemalloc had sampled at one moment, in addresses.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Dump {

@@ -1,0 +1,1 @@
+//! Reads what jemalloc writes: `prof.dump`, format `heap_v2`.

@@ -1,0 +1,1 @@
+//! A flame graph: one SVG that needs nothing else.

@@ -1,0 +1,1 @@
+//! What one dump has more than another.

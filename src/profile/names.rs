@@ -1,0 +1,1 @@
+//! Turns addresses into functions, and folds the frames that nobody asked about.

@@ -1,0 +1,1 @@
+//! The format of pprof and what reads it: a gzipped protocol buffer.

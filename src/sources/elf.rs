@@ -1,0 +1,1 @@
+//! What an ELF file calls its functions, and its build id.

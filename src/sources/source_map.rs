@@ -1,0 +1,1 @@
+//! Where a script was generated from.
