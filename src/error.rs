@@ -4,6 +4,7 @@
 use std::fmt;
 use std::io;
 
+use crate::control::profiler;
 use crate::diagnosis::Unreadable;
 
 /// An error that JavaScript sees as `code` and `message`.
@@ -21,6 +22,8 @@ pub enum Error {
     Json(serde_json::Error),
     /// What a diagnosis was asked of cannot be read.
     Case(Unreadable),
+    /// The profiler did not do what it was told.
+    Profiler(profiler::Error),
     /// Node-API refused a call.
     Node(napi::Error),
 }
@@ -50,6 +53,7 @@ impl Error {
             Error::Exec(error) if error.kind() == io::ErrorKind::NotFound => "ERR_HEAPGAP_COMMAND_NOT_FOUND",
             Error::Exec(_) => "ERR_HEAPGAP_EXEC",
             Error::Printout(_) => "ERR_HEAPGAP_PRINTOUT",
+            Error::Profiler(_) => "ERR_HEAPGAP_PROFILER",
             // JavaScript wrote the case: a bad one is heapgap's own fault.
             Error::Case(_) | Error::Json(_) | Error::Node(_) => "ERR_HEAPGAP_INTERNAL",
         })
@@ -67,12 +71,19 @@ impl fmt::Display for Error {
             Error::Printout(error) => write!(f, "jemalloc did not describe itself: {error}"),
             Error::Json(error) => write!(f, "could not write JSON: {error}"),
             Error::Case(error) => write!(f, "{error}"),
+            Error::Profiler(error) => write!(f, "{error}"),
             Error::Node(error) => write!(f, "Node-API refused a call: {error}"),
         }
     }
 }
 
 impl std::error::Error for Error {}
+
+impl From<profiler::Error> for Error {
+    fn from(error: profiler::Error) -> Self {
+        Self::Profiler(error)
+    }
+}
 
 impl From<Error> for napi::Error<Code> {
     fn from(error: Error) -> Self {

@@ -11,6 +11,7 @@ mod exec;
 mod governor;
 mod inspect;
 mod options;
+mod profiler;
 mod read;
 mod table;
 mod tasks;

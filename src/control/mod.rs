@@ -5,6 +5,7 @@ pub mod governor;
 #[cfg(feature = "bench")]
 pub mod growth;
 mod handover;
+pub mod profiler;
 pub mod purge;
 pub mod reexec;
 pub mod trial;
