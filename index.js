@@ -80,6 +80,9 @@ function govern(options) {
   return startGovernor(options);
 }
 
+/** Loaded when first asked for: few services profile. */
+const ownProfiler = () => loaded(() => require('./lib/profiler.js')).profiler;
+
 /** Loaded when first called: few services ask, and it is many files. */
 async function doctor(options) {
   return loaded(() => require('./lib/doctor/index.js')).doctor(options);
@@ -93,6 +96,9 @@ module.exports = {
   doctor,
   govern,
   inspect,
+  get profiler() {
+    return ownProfiler();
+  },
   purge,
   route,
   shed,

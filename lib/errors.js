@@ -17,6 +17,8 @@ const ERR_HEAPGAP_SHED = 'ERR_HEAPGAP_SHED';
 const ERR_HEAPGAP_INTERNAL = 'ERR_HEAPGAP_INTERNAL';
 const ERR_HEAPGAP_COULD_NOT_LOOK = 'ERR_HEAPGAP_COULD_NOT_LOOK';
 const ERR_HEAPGAP_PEER_MISSING = 'ERR_HEAPGAP_PEER_MISSING';
+const ERR_HEAPGAP_PROFILER = 'ERR_HEAPGAP_PROFILER';
+const ERR_HEAPGAP_PROFILER_UNAVAILABLE = 'ERR_HEAPGAP_PROFILER_UNAVAILABLE';
 
 const MAX_SHOWN = 40;
 
@@ -66,6 +68,21 @@ function alreadyGoverned() {
   return Object.assign(new Error(message), { code: ERR_HEAPGAP_ALREADY_GOVERNED });
 }
 
+/** The error for what only one can do at a time. */
+function busy(message) {
+  return Object.assign(new Error(message), { code: ERR_HEAPGAP_BUSY });
+}
+
+/** The error for a process in which there can be no heap profile. */
+function profilerUnavailable(why) {
+  return Object.assign(new Error(why), { code: ERR_HEAPGAP_PROFILER_UNAVAILABLE });
+}
+
+/** `error`, of which napi-rs has lost the code: the profiler did not do what it was told. */
+function profilerFailed(error) {
+  return Object.assign(error, { code: ERR_HEAPGAP_PROFILER });
+}
+
 /** The error for a package that the program has to bring along. */
 function peerMissing(who, name) {
   const message = `${who} needs the package ${name}, which is not installed here: npm install ${name}`;
@@ -97,6 +114,7 @@ function withOwnCode(error) {
 
 module.exports = {
   alreadyGoverned,
+  busy,
   ERR_HEAPGAP_BUSY,
   ERR_HEAPGAP_COULD_NOT_LOOK,
   ERR_HEAPGAP_CROSS_SITE,
@@ -109,6 +127,8 @@ module.exports = {
   ERR_HEAPGAP_NO_ROOM,
   ERR_HEAPGAP_OTHER_PROCESS,
   ERR_HEAPGAP_PEER_MISSING,
+  ERR_HEAPGAP_PROFILER,
+  ERR_HEAPGAP_PROFILER_UNAVAILABLE,
   ERR_HEAPGAP_RATE_LIMITED,
   ERR_HEAPGAP_SHED,
   ERR_HEAPGAP_UNAUTHORIZED,
@@ -117,6 +137,8 @@ module.exports = {
   invalidArg,
   loaded,
   peerMissing,
+  profilerFailed,
+  profilerUnavailable,
   unknownOption,
   withOwnCode,
 };
