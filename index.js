@@ -4,6 +4,7 @@ const native = require('./lib/native.js');
 // Hears of worker threads from here on.
 require('./lib/isolates.js');
 const { loaded } = require('./lib/errors.js');
+const { profiler } = require('./lib/profiler.js');
 const { purge } = require('./lib/purge.js');
 const { freshSnapshot, snapshot, stats } = require('./lib/read.js');
 
@@ -80,9 +81,6 @@ function govern(options) {
   return startGovernor(options);
 }
 
-/** Loaded when first asked for: few services profile. */
-const ownProfiler = () => loaded(() => require('./lib/profiler.js')).profiler;
-
 /** Loaded when first called: few services ask, and it is many files. */
 async function doctor(options) {
   return loaded(() => require('./lib/doctor/index.js')).doctor(options);
@@ -96,9 +94,7 @@ module.exports = {
   doctor,
   govern,
   inspect,
-  get profiler() {
-    return ownProfiler();
-  },
+  profiler,
   purge,
   route,
   shed,
