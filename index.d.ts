@@ -506,6 +506,29 @@ export interface GovernOptions {
    * `heapgap run --govern` and `HEAPGAP_GOVERN=1` turn it on. In the thread that called `govern()`.
    */
   gc?: boolean | undefined;
+  /**
+   * Keeps a heap profile (pprof) when pressure begins and when the limit mark is passed: what held the native memory
+   * then. It starts `profiler` with the governor, which costs up to a twentieth of the throughput. Where there can be no profile,
+   * `state().notes` says why. Default `false`.
+   */
+  profileOnPressure?: boolean | PressureProfileOptions | undefined;
+}
+
+/** Where profiles are kept, and how many. */
+export interface PressureProfileOptions {
+  /**
+   * An absolute path, of a folder of this user's that nobody else can open; made where there is none. Default
+   * `heapgap-profiles-<uid>` in the system's folder for temporary files.
+   */
+  directory?: string | undefined;
+  /** The oldest make room beyond so many. Default 5. */
+  maxFiles?: number | undefined;
+  /** The oldest make room beyond so many bytes in all. Default 32 MiB. */
+  maxBytes?: number | undefined;
+  /** The least time between two, in milliseconds. Default 60,000. */
+  minIntervalMs?: number | undefined;
+  /** As in `ProfilerStartOptions`. */
+  sampleBytes?: number | undefined;
 }
 
 /**
@@ -587,6 +610,19 @@ export interface GovernorEvents {
   limit: [event: GovernorEvent];
   /** The limit was changed while the governor ran, or one governs that did not before. */
   limitChange: [event: GovernorEvent & { previous: number | null }];
+  /** A profile was kept, with `profileOnPressure`; or, where `file` is `null`, why it was not. */
+  profile: [event: PressureProfile];
+}
+
+/** A heap profile of a moment of pressure. */
+export interface PressureProfile {
+  /** When, in milliseconds since the epoch. */
+  time: number;
+  /** Its path; `null` where it could not be kept. */
+  file: string | null;
+  bytes: number | null;
+  /** Why it could not be kept. */
+  reason: string | null;
 }
 
 /**
@@ -600,6 +636,72 @@ export interface Governor extends EventEmitter<GovernorEvents> {
    */
   stop(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
+}
+
+export interface ProfilerStartOptions {
+  /**
+   * The mean number of bytes between two samples, from 1024 to 2^30: jemalloc takes powers of two, and the nearest is
+   * taken. Another one than before discards what was sampled. Default: as before, which is 524,288 at first.
+   */
+  sampleBytes?: number | undefined;
+}
+
+/** What the profiler does now. */
+export interface ProfilerState {
+  active: boolean;
+  sampleBytes: number;
+  /** Why stacks end where JavaScript begins, if they do. */
+  notes: readonly Note[];
+}
+
+export interface ProfilerDumpOptions {
+  /**
+   * `pprof`: a gzipped protocol buffer, for pprof, Go's tools, Pyroscope, Parca and others. `flamegraph`: an SVG by itself.
+   * `jeheap`: jemalloc's own text, for jeprof. Default `pprof`.
+   */
+  format?: 'pprof' | 'flamegraph' | 'jeheap' | undefined;
+}
+
+export interface ProfileOptions extends ProfilerStartOptions {
+  /** How long, from above 0. Default 30. */
+  seconds?: number | undefined;
+  /** As in `ProfilerDumpOptions`. Default `pprof`. */
+  format?: 'pprof' | 'flamegraph' | undefined;
+  /** Ends it at once; it rejects with the signal's reason in an `AbortError`. */
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * jemalloc's heap profiler: the stacks, native and JavaScript, of a sample of the native memory that is allocated while it is
+ * active and not freed yet. Bytes and objects are estimates from that sample: what was allocated before is not seen, nor
+ * is V8's heap, which does not come from `malloc`. docs/profiling.md says what is exact, sampled and not seen.
+ *
+ * All calls reject with `ERR_HEAPGAP_PROFILER_UNAVAILABLE` where `available` is false, with `ERR_HEAPGAP_PROFILER` where jemalloc or
+ * the kernel refuses, and with a TypeError or RangeError for a bad option.
+ */
+export interface Profiler {
+  /** Whether there can be a profile in this process: jemalloc is live, with profiling built in and asked for at start. */
+  readonly available: boolean;
+  /** Why there can be none, and what to do; `null` where there can. */
+  readonly why: string | null;
+  /** Whether samples are taken now, by whoever has started it. */
+  readonly active: boolean;
+  /** The mean number of bytes between two samples; `null` where there can be no profile. */
+  readonly sampleBytes: number | null;
+  /** Takes samples from now on. */
+  start(options?: ProfilerStartOptions): Promise<ProfilerState>;
+  /** Takes no more. What was sampled stays until it is freed or reset. */
+  stop(): Promise<void>;
+  /** Forgets what was sampled. */
+  reset(): Promise<void>;
+  /** What was sampled since the last reset and is still live; off the JavaScript thread. */
+  dump(options?: ProfilerDumpOptions): Promise<Buffer>;
+  /**
+   * What grows within some seconds: what was allocated in them and is still live, less what was freed of samples from before.
+   * Starts the profiler for that long where it is not active. One at a time: rejects with `ERR_HEAPGAP_BUSY` else.
+   * It does not keep the process alive.
+   */
+  profile(options?: ProfileOptions): Promise<Buffer>;
 }
 
 /** The names and meanings of @fastify/under-pressure, where it has them. A threshold of 0 is none. */
@@ -1140,3 +1242,6 @@ export function govern(options?: GovernOptions): Governor;
  * @throws {TypeError | RangeError} as `stats()`.
  */
 export function shed(options?: ShedOptions): Shed;
+
+/** The heap profiler of this process. */
+export const profiler: Profiler;

@@ -14,6 +14,7 @@ const NAMES = [
   'doctor',
   'govern',
   'inspect',
+  'profiler',
   'purge',
   'route',
   'shed',

@@ -3,7 +3,7 @@
 
 const { EventEmitter } = require('node:events');
 
-const { alreadyGoverned, invalidArg } = require('./errors.js');
+const { alreadyGoverned, invalidArg, loaded } = require('./errors.js');
 const { addon, why } = require('./native.js');
 const { MAX_MS, boolean, readOptions } = require('./options.js');
 const table = require('./table.js');
@@ -35,6 +35,11 @@ const OPTIONS = {
   minIntervalMs: interval(5, 1),
   maxIntervalMs: interval(1000, 1),
   gc: boolean(false),
+  profileOnPressure: {
+    default: false,
+    check: (value) => typeof value === 'boolean' || (typeof value === 'object' && value !== null),
+    expected: 'a boolean or an object',
+  },
 };
 
 /** Each of these pairs in order: a lower mark above the higher would flip at every look. */
@@ -53,8 +58,14 @@ const withDefaults = (settled) =>
     ]),
   );
 
+/** Loaded where it is asked for only. */
+const pressureProfiles = () => loaded(() => require('./profiler/on-pressure.js'));
+
 function settingsOf(options, settled) {
   const settings = readOptions(withDefaults(settled), options, 'govern');
+  if (settings.profileOnPressure) {
+    settings.profileOnPressure = pressureProfiles().settingsOf(settings.profileOnPressure);
+  }
   for (const [low, high] of ORDERED) {
     if (settings[low] <= settings[high]) continue;
     throw invalidArg(low, `a number up to \`${high}\`, ${settings[high]}`, settings[low]);
@@ -64,6 +75,8 @@ function settingsOf(options, settled) {
 
 /** The one that this thread has started, until it is stopped. */
 let current = null;
+/** Until what one that gave way had started is stopped. */
+let leaving = Promise.resolve();
 
 class Governor extends EventEmitter {
   #id = null;
@@ -71,22 +84,37 @@ class Governor extends EventEmitter {
   #replaceable;
   #stopped = null;
   #collect = null;
+  #profiles = null;
 
-  constructor(settings, replaceable) {
+  constructor({ profileOnPressure, ...settings }, replaceable) {
     super();
-    this.#replaceable = replaceable ? settings : null;
+    this.#replaceable = replaceable ? { ...settings, profileOnPressure } : null;
     if (!addon) return;
     this.#id = addon.govern(settings, (event) => this.#hear(event));
+    if (profileOnPressure) this.#profiles = this.#profileInto(profileOnPressure);
+  }
+
+  #profileInto(settings) {
+    const { PressureProfiles } = pressureProfiles();
+    return new PressureProfiles(settings, (kept) => this.emit('profile', kept), leaving);
   }
 
   state() {
-    return governorState();
+    const state = governorState();
+    const reason = this.#profiles?.reason ?? null;
+    if (reason === null) return state;
+    return { ...state, notes: [...state.notes, { field: 'profileOnPressure', reason }] };
   }
 
   stop() {
     if (current === this) current = null;
-    this.#stopped ??= this.#id === null ? Promise.resolve() : addon.stopGovernor(this.#id);
+    this.#stopped ??= this.#stopNow();
     return this.#stopped;
+  }
+
+  async #stopNow() {
+    if (this.#id !== null) await addon.stopGovernor(this.#id);
+    await this.#profiles?.stop();
   }
 
   #hear(written) {
@@ -94,6 +122,7 @@ class Governor extends EventEmitter {
     if (this.#stopped) return;
     if (event === 'collect') this.#collectNow(figures);
     else this.emit(event, figures);
+    if (event === 'pressure' || event === 'limit') this.#profiles?.take();
   }
 
   #collectNow(which) {
@@ -121,6 +150,7 @@ class Governor extends EventEmitter {
   static giveWay(governor) {
     if (!governor?.#replaceable) return;
     addon?.dismissGovernor(governor.#id);
+    leaving = governor.#profiles?.stop() ?? leaving;
     current = null;
   }
 }

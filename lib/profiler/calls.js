@@ -120,4 +120,4 @@ async function grow({ seconds, format: as, sampleBytes, signal }) {
   return render(after, as, { before, durationMs: performance.now() - began });
 }
 
-module.exports = { dump, profile, reset, start, stop };
+module.exports = { SAMPLE_BYTES, dump, profile, reset, start, stop };

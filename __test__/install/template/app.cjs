@@ -8,6 +8,7 @@ const {
   doctor,
   govern,
   inspect,
+  profiler,
   purge,
   route,
   shed,
@@ -22,6 +23,7 @@ const taken = {
   doctor,
   govern,
   inspect,
+  profiler,
   purge,
   route,
   shed,
@@ -30,7 +32,8 @@ const taken = {
   watch,
 };
 assert.deepStrictEqual(Object.keys(taken).sort(), Object.keys(require('heapgap')).sort());
-for (const [name, value] of Object.entries(taken)) assert.equal(typeof value, 'function', name);
+for (const [name, value] of Object.entries(taken))
+  assert.equal(typeof value, name === 'profiler' ? 'object' : 'function', name);
 assert.equal(allocator().capabilities.stats, true, allocator().evidence.join('; '));
 assert.ok(snapshot().process.rss > 0);
 assert.match(require('heapgap/package.json').version, /^\d/);

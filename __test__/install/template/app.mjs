@@ -7,6 +7,7 @@ import heapgap, {
   doctor,
   govern,
   inspect,
+  profiler,
   purge,
   route,
   shed,
@@ -21,6 +22,7 @@ const taken = {
   doctor,
   govern,
   inspect,
+  profiler,
   purge,
   route,
   shed,
@@ -29,7 +31,8 @@ const taken = {
   watch,
 };
 assert.deepStrictEqual(Object.keys(taken).sort(), Object.keys(heapgap).sort());
-for (const [name, value] of Object.entries(taken)) assert.equal(typeof value, 'function', name);
+for (const [name, value] of Object.entries(taken))
+  assert.equal(typeof value, name === 'profiler' ? 'object' : 'function', name);
 assert.equal(allocator().capabilities.stats, true, allocator().evidence.join('; '));
 assert.ok(stats().allocated > 0);
 

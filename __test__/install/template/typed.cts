@@ -3,14 +3,27 @@
 import assert = require('node:assert');
 import heapgap = require('heapgap');
 
-const { allocator, diagnose, doctor, govern, inspect, purge, route, shed, snapshot, stats, watch } =
-  heapgap;
+const {
+  allocator,
+  diagnose,
+  doctor,
+  govern,
+  inspect,
+  profiler,
+  purge,
+  route,
+  shed,
+  snapshot,
+  stats,
+  watch,
+} = heapgap;
 const taken: typeof heapgap = {
   allocator,
   diagnose,
   doctor,
   govern,
   inspect,
+  profiler,
   purge,
   route,
   shed,
