@@ -9,6 +9,7 @@ pub mod flamegraph;
 pub mod growth;
 pub mod names;
 pub mod pprof;
+pub mod resolve;
 
 /// What jemalloc had sampled at one moment, in addresses.
 #[derive(Clone, Debug, Default, PartialEq)]

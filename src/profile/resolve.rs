@@ -1,0 +1,74 @@
+//! Looks up in files what the addresses of a dump are called.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use super::names::{Lookup, call_site, mapping_of, name};
+use super::{Dump, Mapping, Profile};
+use crate::sources::{elf, perf_map};
+
+/// A profile with names, and what could not be named and why.
+#[derive(Debug, Default)]
+pub struct Resolved {
+    pub profile: Profile,
+    pub notes: Vec<String>,
+}
+
+/// Names what `dump` holds; `perf_map` is V8's map of the process that was dumped.
+pub fn resolve(mut dump: Dump, perf_map: &Path) -> Resolved {
+    let (of_files, generated) = call_sites(&dump);
+    let mut found = Lookup::default();
+    let mut notes = Vec::new();
+    for (path, sites) in of_files {
+        match name_file(&path, &sites, &mut dump.mappings, &mut found) {
+            Ok(()) => {}
+            Err(reason) => notes.push(format!("{path}: its functions have no names: {reason}")),
+        }
+    }
+    if !generated.is_empty() {
+        match perf_map::read(perf_map, &generated) {
+            Ok(names) => found.generated = names,
+            Err(reason) => notes.push(format!(
+                "JavaScript functions have no names ({reason}): start the program with `npx heapgap run --profile`"
+            )),
+        }
+    }
+    Resolved { profile: name(dump, &found), notes }
+}
+
+/// A call site, and the mapping that it is in.
+type Site = (u64, usize);
+
+/// The distinct call sites: by the path of their file, and those in generated code, in order.
+fn call_sites(dump: &Dump) -> (BTreeMap<String, Vec<Site>>, Vec<u64>) {
+    let sites: BTreeSet<_> =
+        dump.stacks.iter().flat_map(|stack| &stack.addresses).map(|&address| call_site(address)).collect();
+    let mut of_files: BTreeMap<String, Vec<Site>> = BTreeMap::new();
+    let mut generated = Vec::new();
+    for site in sites {
+        let Some(index) = mapping_of(&dump.mappings, site) else { continue };
+        match dump.mappings.get(index).and_then(|mapping| mapping.path.clone()) {
+            Some(path) => of_files.entry(path).or_default().push((site, index)),
+            None => generated.push(site),
+        }
+    }
+    (of_files, generated)
+}
+
+fn name_file(
+    path: &str,
+    sites: &[Site],
+    mappings: &mut [Mapping],
+    found: &mut Lookup,
+) -> Result<(), crate::sources::Absent> {
+    let place = |&(site, index): &Site| {
+        mappings.get(index).map_or(0, |mapping| site - mapping.start + mapping.offset)
+    };
+    let names = elf::read(Path::new(path), &sites.iter().map(place).collect::<Vec<_>>())?;
+    let named = sites.iter().zip(names.functions);
+    found.native.extend(named.filter_map(|(&(site, _), name)| Some((site, name?))));
+    for mapping in mappings.iter_mut().filter(|mapping| mapping.path.as_deref() == Some(path)) {
+        mapping.build_id.clone_from(&names.build_id);
+    }
+    Ok(())
+}
