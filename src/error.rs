@@ -6,6 +6,7 @@ use std::io;
 
 use crate::control::profiler;
 use crate::diagnosis::Unreadable;
+use crate::profile::render;
 
 /// An error that JavaScript sees as `code` and `message`.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub enum Error {
     Case(Unreadable),
     /// The profiler did not do what it was told.
     Profiler(profiler::Error),
+    /// A profile could not be written.
+    Render(render::Error),
     /// Node-API refused a call.
     Node(napi::Error),
 }
@@ -53,7 +56,7 @@ impl Error {
             Error::Exec(error) if error.kind() == io::ErrorKind::NotFound => "ERR_HEAPGAP_COMMAND_NOT_FOUND",
             Error::Exec(_) => "ERR_HEAPGAP_EXEC",
             Error::Printout(_) => "ERR_HEAPGAP_PRINTOUT",
-            Error::Profiler(_) => "ERR_HEAPGAP_PROFILER",
+            Error::Profiler(_) | Error::Render(_) => "ERR_HEAPGAP_PROFILER",
             // JavaScript wrote the case: a bad one is heapgap's own fault.
             Error::Case(_) | Error::Json(_) | Error::Node(_) => "ERR_HEAPGAP_INTERNAL",
         })
@@ -72,12 +75,19 @@ impl fmt::Display for Error {
             Error::Json(error) => write!(f, "could not write JSON: {error}"),
             Error::Case(error) => write!(f, "{error}"),
             Error::Profiler(error) => write!(f, "{error}"),
+            Error::Render(error) => write!(f, "{error}"),
             Error::Node(error) => write!(f, "Node-API refused a call: {error}"),
         }
     }
 }
 
 impl std::error::Error for Error {}
+
+impl From<render::Error> for Error {
+    fn from(error: render::Error) -> Self {
+        Self::Render(error)
+    }
+}
 
 impl From<profiler::Error> for Error {
     fn from(error: profiler::Error) -> Self {

@@ -1,5 +1,7 @@
 //! The heap profiler. All but its state may have to wait for a dump, so each call runs on a thread of its own.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use napi::Env;
 use napi::bindgen_prelude::{Buffer, Object};
 use napi_derive::napi;
@@ -7,6 +9,7 @@ use napi_derive::napi;
 use super::background::spawn;
 use crate::control::profiler;
 use crate::error::Code;
+use crate::profile::render::{Format, Request, render};
 
 /// What the profiler does at the moment.
 #[napi(object, use_nullable = true)]
@@ -57,4 +60,62 @@ pub fn profiler_reset(env: &Env) -> napi::Result<Object<'_>, Code> {
 #[napi(catch_unwind, ts_return_type = "Promise<Buffer>")]
 pub fn profiler_dump(env: &Env) -> napi::Result<Object<'_>, Code> {
     spawn(env, "heapgap-profiler", || Ok(profiler::dump()?), Buffer::from)
+}
+
+/// How a profile is to be written.
+#[napi(object, use_nullable = true)]
+pub struct Rendering {
+    #[napi(ts_type = "'pprof' | 'flamegraph' | 'stacks'")]
+    pub format: String,
+    /// jemalloc's text from before, to show the growth since then.
+    pub before: Option<Buffer>,
+    /// Where V8 has written the names of its code.
+    pub perf_map: String,
+    /// What stands above a flame graph.
+    pub title: String,
+    /// When the text, or the one before it, was taken; in milliseconds since the epoch.
+    pub time_ms: f64,
+    pub duration_ms: Option<f64>,
+}
+
+/// A profile in its format.
+#[napi(object)]
+pub struct RenderedProfile {
+    pub data: Buffer,
+    /// What could not be named, and why.
+    pub notes: Vec<String>,
+}
+
+/// What jemalloc's text says, with names, in another format.
+#[napi(catch_unwind, ts_return_type = "Promise<RenderedProfile>")]
+pub fn profiler_render(env: &Env, text: Buffer, rendering: Rendering) -> napi::Result<Object<'_>, Code> {
+    // Copied: another thread must not hold on to JavaScript's memory.
+    let request = Request {
+        format: format_of(&rendering.format),
+        text: text.to_vec(),
+        before: rendering.before.map(|before| before.to_vec()),
+        perf_map: rendering.perf_map.into(),
+        title: rendering.title,
+        time: UNIX_EPOCH + millis(rendering.time_ms),
+        duration: rendering.duration_ms.map(millis),
+    };
+    spawn(
+        env,
+        "heapgap-profiler",
+        || Ok(render(request)?),
+        |rendered| RenderedProfile { data: rendered.data.into(), notes: rendered.notes },
+    )
+}
+
+/// `index.js` has checked it.
+fn format_of(name: &str) -> Format {
+    match name {
+        "flamegraph" => Format::Flamegraph,
+        "stacks" => Format::Stacks,
+        _ => Format::Pprof,
+    }
+}
+
+fn millis(number: f64) -> Duration {
+    Duration::try_from_secs_f64(number / 1000.0).unwrap_or_default()
 }

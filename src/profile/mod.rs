@@ -9,6 +9,7 @@ pub mod flamegraph;
 pub mod growth;
 pub mod names;
 pub mod pprof;
+pub mod render;
 pub mod resolve;
 
 /// What jemalloc had sampled at one moment, in addresses.

@@ -350,3 +350,188 @@ fn path_of(script: &str) -> String {
     }
     String::from_utf8(bytes).unwrap_or_else(|_| encoded.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NODE: u64 = 0x40_0000;
+    const JEMALLOC: u64 = 0x7f00_0000_0000;
+    const ADDON: u64 = 0x7f10_0000_0000;
+    const JIT: u64 = 0x7f20_0000_0000;
+
+    fn mapping(start: u64, path: Option<&str>) -> Mapping {
+        let path = path.map(str::to_owned);
+        Mapping { start, end: start + 0x10_0000, offset: 0, path, build_id: None }
+    }
+
+    fn mappings() -> Vec<Mapping> {
+        vec![
+            mapping(NODE, Some("/usr/bin/node")),
+            mapping(JEMALLOC, Some("/usr/lib/libjemalloc.so.2")),
+            mapping(ADDON, Some("/app/node_modules/heapgap/heapgap.linux-x64-gnu.node")),
+            mapping(JIT, None),
+        ]
+    }
+
+    /// Names the stacks, each of which holds 10 bytes in one object: addresses, and what is known of some.
+    fn named(stacks: &[&[u64]], known: &[(u64, &str)]) -> Profile {
+        let stacks =
+            stacks.iter().map(|addresses| Stack { addresses: addresses.to_vec(), objects: 1, bytes: 10 });
+        let (generated, native): (Vec<_>, Vec<_>) = known.iter().partition(|(address, _)| *address >= JIT);
+        let lookup = |pairs: Vec<&(u64, &str)>| {
+            pairs.into_iter().map(|&(address, name)| (call_site(address), name.to_owned())).collect()
+        };
+        let found = Lookup { native: lookup(native), generated: lookup(generated) };
+        name(Dump { sample_bytes: 1024, stacks: stacks.collect(), mappings: mappings() }, &found)
+    }
+
+    fn names_of(profile: &Profile, stack: usize) -> Vec<&str> {
+        let locations = &profile.stacks[stack].locations;
+        locations.iter().map(|&index| profile.locations[index].function.name.as_str()).collect()
+    }
+
+    #[test]
+    fn the_backtrace_and_the_allocator_are_folded_away() {
+        let profile = named(
+            &[&[ADDON + 9, JEMALLOC + 9, JEMALLOC + 99, NODE + 9, NODE + 19, JIT + 9, JIT + 99]],
+            &[
+                (NODE + 9, "_Znwm"),
+                (NODE + 19, "_ZN4node6Buffer3NewEPN2v87IsolateEPcm"),
+                (JIT + 9, "JS:^make /app/a.js:3:5"),
+                (JIT + 99, "JS:~main file:///app/b%20c.mjs:10:2"),
+            ],
+        );
+        assert_eq!(names_of(&profile, 0), ["node::Buffer::New", "make", "main"]);
+        let main = &profile.locations[profile.stacks[0].locations[2]];
+        assert_eq!(main.mapping, Some(3));
+        assert_eq!(
+            main.function,
+            Function {
+                name: "main".into(),
+                system_name: "JS:~main file:///app/b%20c.mjs:10:2".into(),
+                file: Some("/app/b c.mjs".into()),
+                line: Some(10),
+                kind: Kind::JavaScript,
+            }
+        );
+    }
+
+    #[test]
+    fn what_heapgap_itself_allocates_is_its_own() {
+        let profile = named(
+            &[&[ADDON + 9, JEMALLOC + 9, ADDON + 19, ADDON + 29, NODE + 9]],
+            &[(ADDON + 19, "__rust_alloc"), (ADDON + 29, "_ZN7heapgap4read17h0123456789abcdefE")],
+        );
+        assert_eq!(names_of(&profile, 0), ["heapgap::read", "[node]"]);
+    }
+
+    #[test]
+    fn how_v8_gets_from_one_function_to_the_next_is_folded_away() {
+        let profile = named(
+            &[&[NODE + 9, NODE + 19, NODE + 29, JIT + 9, JIT + 19, NODE + 39]],
+            &[
+                (NODE + 9, "_ZN2v88internal11BackingStore8AllocateEv"),
+                (NODE + 19, "Builtins_CEntry_Return1_ArgvOnStack_BuiltinExit"),
+                (NODE + 29, "Builtins_ArrayMap"),
+                (JIT + 9, "BytecodeHandler:CallProperty"),
+                (JIT + 19, "JS:+'x /a.js:1:1"),
+                (NODE + 39, "Builtins_JSEntryTrampoline"),
+            ],
+        );
+        assert_eq!(names_of(&profile, 0), ["v8::internal::BackingStore::Allocate", "ArrayMap", "x"]);
+    }
+
+    #[test]
+    fn functions_without_a_name_are_said_to_be_such() {
+        let interpreted = "Builtins_InterpreterEntryTrampoline";
+        let profile = named(
+            &[&[NODE + 9, NODE + 19, JIT + 9, JIT + 19, NODE + 29, 77]],
+            &[(NODE + 9, interpreted), (NODE + 19, interpreted)],
+        );
+        let shown = ["[interpreted JavaScript]", "[compiled JavaScript]", "[node]", "[unknown]"];
+        assert_eq!(names_of(&profile, 0), shown);
+        let kinds: Vec<_> =
+            profile.stacks[0].locations.iter().map(|&index| profile.locations[index].function.kind).collect();
+        assert_eq!(kinds, [Kind::Unknown, Kind::Unknown, Kind::Native, Kind::Unknown]);
+    }
+
+    #[test]
+    fn a_stack_is_never_empty() {
+        let profile = named(&[&[ADDON + 9, JEMALLOC + 9, JEMALLOC + 19]], &[(JEMALLOC + 19, "malloc")]);
+        assert_eq!(names_of(&profile, 0), ["malloc"]);
+    }
+
+    #[test]
+    fn stacks_that_are_the_same_to_a_reader_are_one() {
+        let profile =
+            named(&[&[JEMALLOC + 9, NODE + 9], &[JEMALLOC + 19, NODE + 9], &[JEMALLOC + 9, NODE + 19]], &[]);
+        let sums: Vec<_> = profile.stacks.iter().map(|stack| (stack.objects, stack.bytes)).collect();
+        assert_eq!(sums, [(2, 20), (1, 10)]);
+    }
+
+    #[test]
+    fn a_stack_that_jemalloc_has_cut_says_so() {
+        let deep = vec![NODE + 9; DEEPEST];
+        let profile = named(&[&deep, &deep[1..]], &[(NODE + 9, "f")]);
+        let ends: Vec<_> = (0..2).map(|stack| names_of(&profile, stack).last().copied()).collect();
+        assert!(ends.contains(&Some("[cut: the stack was deeper]")) && ends.contains(&Some("f")), "{ends:?}");
+    }
+
+    #[test]
+    fn v8_s_names_are_taken_apart() {
+        let cases = [
+            ("JS:^get size file:///a%20b.mjs:1:42", "get size", Some("/a b.mjs"), Some(1)),
+            ("JS:o+ file:///a.mjs:1:1", "(anonymous)", Some("/a.mjs"), Some(1)),
+            ("JS:*own /a b/c d.js:12:3", "own", Some("/a b/c d.js"), Some(12)),
+            ("JS:~oh :1:16", "oh", None, Some(1)),
+            (
+                "JS:^createUnsafeBuffer node:internal/buffer:1056:28",
+                "createUnsafeBuffer",
+                Some("node:internal/buffer"),
+                Some(1056),
+            ),
+            ("Script:~ /x.js:1:1", "(anonymous)", Some("/x.js"), Some(1)),
+            ("Eval:~f evalmachine.<anonymous>:2:1", "f", Some("evalmachine.<anonymous>"), Some(2)),
+            ("JS:wasm-function[0]-0-liftoff", "wasm-function[0]-0-liftoff", None, None),
+            ("RegExp:a;b", "RegExp:a;b", None, None),
+        ];
+        for (text, name, file, line) in cases {
+            let (function, _) = generated(text);
+            assert_eq!((function.name.as_str(), function.file.as_deref(), function.line), (name, file, line));
+            assert_eq!((function.kind, function.system_name.as_str()), (Kind::JavaScript, text));
+        }
+    }
+
+    #[test]
+    fn names_are_demangled() {
+        for (mangled, name) in [
+            (
+                "_ZN4node6Buffer12_GLOBAL__N_123CreateUnsafeArrayBufferERKN2v820FunctionCallbackInfoINS2_5ValueEEE",
+                "node::Buffer::(anonymous namespace)::CreateUnsafeArrayBuffer",
+            ),
+            ("_RNvC7heapgap4read", "heapgap::read"),
+            ("uv_run", "uv_run"),
+            ("_ZNot mangled", "_ZNot mangled"),
+        ] {
+            assert_eq!(demangle(mangled), name);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_name_and_any_stack_are_survived(
+            text in "(?s).{0,60}",
+            stacks in prop::collection::vec(prop::collection::vec(any::<u64>(), 0..6), 0..5),
+        ) {
+            let known: Vec<_> = stacks.iter().flatten().map(|&address| (address, text.as_str())).collect();
+            let stacks: Vec<_> = stacks.iter().map(Vec::as_slice).collect();
+            let profile = named(&stacks, &known);
+            let bytes: i64 = profile.stacks.iter().map(|stack| stack.bytes).sum();
+            prop_assert_eq!(bytes, 10 * stacks.len() as i64, "nothing is lost");
+            let _ = (generated(&text), native(&text, &text), path_of(&text));
+        }
+    }
+}
