@@ -174,10 +174,7 @@ fn native(name: &str, path: &str) -> (Function, Role) {
         return v8_builtin(builtin, name);
     }
     let demangled = demangle(name);
-    let role = match role_of_file(path) {
-        Role::Code if is_allocation(&demangled) => Role::Allocation,
-        role => role,
-    };
+    let role = if is_allocation(&demangled) { Role::Allocation } else { role_of_file(path) };
     (Function { name: demangled, system_name: name.to_owned(), ..Function::default() }, role)
 }
 
@@ -186,8 +183,9 @@ fn demangle(name: &str) -> String {
     if let Ok(demangled) = rustc_demangle::try_demangle(name) {
         return format!("{demangled:#}");
     }
+    // Else a C function called `f` would be the type float.
+    let symbol = name.starts_with("_Z").then(|| Symbol::new(name).ok()).flatten();
     let short = DemangleOptions::new().no_params().no_return_type();
-    let symbol = Symbol::new(name).ok();
     symbol.and_then(|symbol| symbol.demangle_with_options(&short).ok()).unwrap_or_else(|| name.to_owned())
 }
 
@@ -433,7 +431,7 @@ mod tests {
         let profile = named(
             &[&[NODE + 9, NODE + 19, NODE + 29, JIT + 9, JIT + 19, NODE + 39]],
             &[
-                (NODE + 9, "_ZN2v88internal11BackingStore8AllocateEv"),
+                (NODE + 9, "_ZN2v88internal12BackingStore8AllocateEv"),
                 (NODE + 19, "Builtins_CEntry_Return1_ArgvOnStack_BuiltinExit"),
                 (NODE + 29, "Builtins_ArrayMap"),
                 (JIT + 9, "BytecodeHandler:CallProperty"),
@@ -514,6 +512,7 @@ mod tests {
             ),
             ("_RNvC7heapgap4read", "heapgap::read"),
             ("uv_run", "uv_run"),
+            ("f", "f"),
             ("_ZNot mangled", "_ZNot mangled"),
         ] {
             assert_eq!(demangle(mangled), name);
