@@ -1,6 +1,6 @@
 //! A flame graph: one SVG that needs nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 
 use inferno::flamegraph::color::{MultiPalette, Palette};
@@ -10,6 +10,10 @@ use super::{Function, Kind, NamedStack, Profile};
 
 /// What the colours mean; see [`annotation`].
 const LEGEND: &str = "green: JavaScript, orange: native code, blue: without a name";
+
+/// Frames that are narrower, in per cent of the whole, are left out: a pixel is about as wide. With all of
+/// them, 5,000 stacks make 40 MB.
+const NARROWEST: f64 = 0.1;
 
 /// What each stack holds, the outermost frames at the bottom. Stacks that hold less than before are not
 /// there: a width cannot be negative.
@@ -26,33 +30,76 @@ pub fn draw(profile: &Profile, title: &str, subtitle: &str) -> io::Result<Vec<u8
     // The same frame has the same shade everywhere and every time.
     options.deterministic = true;
     options.text_truncate_direction = TextTruncateDirection::Right;
+    options.min_width = NARROWEST;
     let mut svg = Vec::new();
     from_lines(&mut options, lines.iter().map(String::as_str), &mut svg)?;
     Ok(svg)
 }
 
-/// `outermost;…;innermost bytes`, for each stack that holds something.
+/// `outermost;…;innermost bytes`, for each stack that holds something. Its narrow end is cut off before it
+/// is written: inferno would drop it, but only after it has taken all lines into memory.
 fn folded(profile: &Profile) -> io::Result<Vec<String>> {
     let labels: Vec<String> = profile.locations.iter().map(|location| label(&location.function)).collect();
+    let held = || profile.stacks.iter().filter(|stack| stack.bytes > 0);
+    let mut tree = Tree::new();
+    for stack in held() {
+        tree.add(&frames(stack, &labels), stack.bytes.unsigned_abs())?;
+    }
     let mut sums: BTreeMap<String, u64> = BTreeMap::new();
-    let mut total = 0_u64;
-    for stack in profile.stacks.iter().filter(|stack| stack.bytes > 0) {
-        let bytes = stack.bytes.unsigned_abs();
-        // inferno adds them up without looking.
-        total = total.checked_add(bytes).ok_or_else(|| io::Error::other("more bytes than can be drawn"))?;
-        *sums.entry(frames(stack, &labels)).or_default() += bytes;
+    for stack in held() {
+        let frames = frames(stack, &labels);
+        *sums.entry(frames[..tree.visible(&frames)].join(";")).or_default() += stack.bytes.unsigned_abs();
     }
     Ok(sums.into_iter().map(|(frames, bytes)| format!("{frames} {bytes}")).collect())
 }
 
-fn frames(stack: &NamedStack, labels: &[String]) -> String {
-    let labels: Vec<&str> =
+/// The labels of a stack, the outermost first; at least one.
+fn frames<'a>(stack: &NamedStack, labels: &'a [String]) -> Vec<&'a str> {
+    let frames: Vec<&str> =
         stack.locations.iter().rev().filter_map(|&index| labels.get(index)).map(String::as_str).collect();
-    if labels.is_empty() {
-        // An unwinder may come back with nothing.
-        return format!("(no stack){}", annotation(Kind::Unknown));
+    // An unwinder may come back with nothing.
+    if frames.is_empty() { vec![NO_STACK] } else { frames }
+}
+
+/// What is held in each frame and above it. Frames are numbered; 0 is the whole.
+struct Tree<'a> {
+    bytes: Vec<u64>,
+    numbers: HashMap<(usize, &'a str), usize>,
+}
+
+impl<'a> Tree<'a> {
+    fn new() -> Self {
+        Self { bytes: vec![0], numbers: HashMap::new() }
     }
-    labels.join(";")
+
+    fn add(&mut self, frames: &[&'a str], bytes: u64) -> io::Result<()> {
+        // inferno adds them up without looking; and no frame has more than the whole.
+        let total = self.bytes[0].checked_add(bytes);
+        self.bytes[0] = total.ok_or_else(|| io::Error::other("more bytes than can be drawn"))?;
+        let mut parent = 0;
+        for frame in frames {
+            let next = self.bytes.len();
+            parent = *self.numbers.entry((parent, frame)).or_insert(next);
+            if parent == next {
+                self.bytes.push(0);
+            }
+            self.bytes[parent] += bytes;
+        }
+        Ok(())
+    }
+
+    /// How many of the frames are wide enough; the outermost counts always.
+    fn visible(&self, frames: &[&'a str]) -> usize {
+        let least = self.bytes[0] as f64 * NARROWEST / 100.0;
+        let mut parent = 0;
+        for (depth, frame) in frames.iter().enumerate() {
+            match self.numbers.get(&(parent, *frame)) {
+                Some(&number) if self.bytes[number] as f64 >= least => parent = number,
+                _ => return depth.max(1),
+            }
+        }
+        frames.len()
+    }
 }
 
 /// What stands in a frame, in inferno's format: a semicolon is the end of a frame, and `# ` the start of a
@@ -66,6 +113,9 @@ fn label(function: &Function) -> String {
     let label = clean(&format!("{}{place}", name.trim())).replace(';', ",").replacen("# ", "#\u{a0}", 1);
     label + annotation(function.kind)
 }
+
+/// [`Kind::Unknown`].
+const NO_STACK: &str = "(no stack)_[i]";
 
 /// What inferno colours by, and does not show. Since every label ends in one, none ends in a number, which
 /// inferno would take for a count.
@@ -314,6 +364,20 @@ mod tests {
         let stacks: [(&[usize], i64); 3] = [(&[0], i64::MAX), (&[0], i64::MAX), (&[0], i64::MAX)];
         assert!(drawn(&profile(vec![code("f", Kind::Native)], &stacks)).is_err());
         assert!(drawn(&profile(vec![code("f", Kind::Native)], &stacks[..2])).is_ok());
+    }
+
+    #[test]
+    fn what_is_too_narrow_is_in_what_holds_it() -> Result<(), String> {
+        let functions = ["main", "wide", "narrow", "tiny"].map(|name| code(name, Kind::Native)).to_vec();
+        let svg = drawn(&profile(functions, &[(&[1, 0], 1_998), (&[3, 2, 0], 2), (&[3, 0], 1), (&[3], 1)]))?;
+        let (_, texts) = parsed(&svg)?;
+        let mut frames: Vec<_> = texts.iter().filter(|text| text.contains(" bytes, ")).collect();
+        frames.sort();
+        assert_eq!(
+            frames,
+            ["all (2,002 bytes, 100%)", "main (2,001 bytes, 99.95%)", "wide (1,998 bytes, 99.80%)"]
+        );
+        Ok(())
     }
 
     #[test]
