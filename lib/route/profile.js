@@ -56,7 +56,7 @@ const HEADERS = {
 
 const FORMAT = {
   check: (value) => Object.hasOwn(HEADERS, value),
-  expected: `a string, one of ${Object.keys(HEADERS).join(', ')}`,
+  expected: 'the string pprof or flamegraph',
 };
 
 const headersFor = ({ format }) => ({ ...HEADERS[format](), Vary: 'Accept' });
