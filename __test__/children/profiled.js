@@ -18,9 +18,7 @@ setInterval(holdNativeMemory, 2);
 const memory = heapgap.route(JSON.parse(process.argv[2] ?? '{}'));
 const server = http.createServer((req, res) => {
   if (req.url !== '/held') return memory(req, res);
-  return res.end(
-    JSON.stringify({ bytes: chunks.length * CHUNK, active: heapgap.profiler.active }),
-  );
+  return res.end(JSON.stringify({ bytes: chunks.length * CHUNK, active: heapgap.profiler.active }));
 });
 server.listen(0, '127.0.0.1', () => process.stdout.write(`${server.address().port}\n`));
 // The servers' own clients: closes it as a program does that is told to end.

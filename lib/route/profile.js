@@ -63,14 +63,15 @@ const headersFor = ({ format }) => ({ ...HEADERS[format](), Vary: 'Accept' });
 
 const textOf = (text) => text;
 /** What else Number() reads is nothing that one would write in an address: an empty text, 0x1e. */
-const numberOf = (text) => (/^\d+(\.\d+)?$/.test(text) ? Number(text) : text);
+const numberOf = (text) => (/^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN);
 
 function readParameter(parameters, name, { default: fallback, check, expected }, parse) {
   const given = parameters.getAll(name);
   if (given.length === 0) return fallback;
-  const value = given.length === 1 ? parse(given[0]) : given.join(', ');
-  if (given.length === 1 && check(value)) return value;
-  const { message, code } = invalidArg(name, `${expected}, given once`, value);
+  const value = given.length === 1 ? parse(given[0]) : Number.NaN;
+  if (check(value)) return value;
+  const got = Number.isNaN(value) ? given.join(', ') : value;
+  const { message, code } = invalidArg(name, `${expected}, given once`, got);
   throw new Refusal(400, code, message);
 }
 
