@@ -227,7 +227,7 @@ describe('an interrupt', () => {
     await terminal.until(/: 2\d s left/);
     terminal.press('C-c');
     terminal.run('echo "status $?, $(ls | wc -l) files"');
-    const screen = await terminal.until(/^status 130, 0 files$/m);
+    const screen = await terminal.until(/status 130, 0 files$/m);
     assert.doesNotMatch(screen, /left/);
   });
 });

@@ -3,6 +3,8 @@
 
 const { spawn } = require('node:child_process');
 const { once } = require('node:events');
+const fs = require('node:fs');
+const os = require('node:os');
 const path = require('node:path');
 const { environment } = require('./child.js');
 
@@ -16,12 +18,20 @@ async function startService(
   t,
   { preload = '', malloc = PROFILING, options = { profile: true }, nodeArgs = [] } = {},
 ) {
+  const cwd = fs.mkdtempSync(path.join(os.tmpdir(), 'heapgap-profiled-'));
   const child = spawn(process.execPath, [...nodeArgs, SERVICE, JSON.stringify(options)], {
+    // Where V8 leaves a log, with the flags that name its functions.
+    cwd,
     env: environment({ LD_PRELOAD: preload, MALLOC_CONF: malloc }),
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const ended = once(child, 'exit');
-  t.after(() => child.kill('SIGKILL') && ended);
+  t.after(async () => {
+    child.kill('SIGKILL');
+    await ended;
+    fs.rmSync(cwd, { recursive: true });
+    fs.rmSync(`/tmp/perf-${child.pid}.map`, { force: true });
+  });
   const [line] = await once(child.stdout.setEncoding('utf8'), 'data');
   const port = Number(line);
   const held = async () => (await fetch(`http://127.0.0.1:${port}/held`)).json();
