@@ -4,9 +4,11 @@
 const assert = require('node:assert/strict');
 const { once } = require('node:events');
 const http = require('node:http');
+const http2 = require('node:http2');
 const net = require('node:net');
 const { describe, it } = require('node:test');
 const { gunzipSync } = require('node:zlib');
+const express = require('express');
 const fc = require('fast-check');
 const { busy, profilerUnavailable } = require('../lib/errors.js');
 const { createRoute } = require('../lib/route.js');
@@ -228,6 +230,23 @@ describe('the answer', () => {
     assert.match(headers['content-disposition'], name);
   });
 
+  it('is the same through Express and HTTP/2', async (t) => {
+    const handler = fakes().route({ profile: true });
+    const port = await serve(t, express().use('/debug/memory', handler));
+    assert.equal((await ask(port, at('?seconds=1'))).text, 'pprof of a time');
+    const server = http2.createServer(handler).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const session = http2.connect(`http://127.0.0.1:${server.address().port}`);
+    t.after(() => {
+      session.destroy();
+      server.close();
+    });
+    const request = session.request({ ':path': `${TARGET}?seconds=1` });
+    const [headers] = await once(request, 'response');
+    assert.equal(headers[':status'], 200);
+    assert.equal((await request.setEncoding('utf8').toArray()).join(''), 'pprof of a time');
+  });
+
   it('as a flame graph is shown, as a stranger that may load nothing', async (t) => {
     const port = await serve(t, fakes().route({ profile: true }));
     const { headers, text } = await ask(port, at('?format=flamegraph'));
@@ -317,6 +336,25 @@ describe('it ends', () => {
     const closed = new Promise((resolve) => server.close(resolve));
     refused(await answered, 503, 'ERR_HEAPGAP_PROFILER');
     await closed;
+  });
+
+  it('over HTTP/2, when the request is cancelled or the connection lost', async (t) => {
+    for (const leave of [(request) => request.close(), (_, session) => session.destroy()]) {
+      const state = pending();
+      const server = http2.createServer(fakes(state).route({ profile: true }));
+      server.listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      const session = http2.connect(`http://127.0.0.1:${server.address().port}`);
+      t.after(() => {
+        session.destroy();
+        server.close();
+      });
+      const request = session.request({ ':path': TARGET });
+      request.on('error', () => {});
+      await until(() => state.begun);
+      leave(request, session);
+      await until(() => state.aborted);
+    }
   });
 
   it('by itself, and nothing is aborted any more', async (t) => {

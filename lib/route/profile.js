@@ -127,11 +127,15 @@ function createProfiles(profiler) {
   async function takeFor({ socket }, res, settings) {
     const server = socket?.server;
     const controller = new AbortController();
-    const leave = () => controller.abort();
     const look = () => (isClosing(server) || isGone(socket, res)) && leave();
+    const timer = setInterval(look, LOOK_EVERY_MS).unref();
+    function leave() {
+      // A socket of HTTP/2 must not be looked at once it is gone.
+      clearInterval(timer);
+      controller.abort();
+    }
     look();
     res.once('close', leave);
-    const timer = setInterval(look, LOOK_EVERY_MS).unref();
     try {
       return await take(settings, controller.signal);
     } catch (error) {
