@@ -976,6 +976,13 @@ export interface RouteOptions {
    * for the most of that (503), unless the request says `?force=true`. Default `false`.
    */
   heapSnapshot?: boolean | undefined;
+  /**
+   * Serves `GET …/profile?seconds=30`: the growth of native memory by stack (see `profiler`), from 0 to 600 s, as
+   * `?format=pprof` (the default, for `go tool pprof`) or `flamegraph` (the default where a browser opens it); 0 s gives all that
+   * is sampled already. `?sampleBytes=` is as for `profiler.profile()`, `?pid=` as for `POST …/purge`. One at a time (409); it ends
+   * when the client leaves. It shows the names of functions and files, and slows the process down a little. Default `false`.
+   */
+  profile?: boolean | undefined;
 }
 
 export interface DoctorOptions {

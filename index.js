@@ -43,6 +43,7 @@ function route(options) {
     watch,
     purges: () => loaded(() => require('./lib/purge.js')).counts(),
     makeRegistry: () => loaded(() => require('./lib/prometheus.js')).makeRegistry(),
+    profiler,
   });
   return makeRoute(options);
 }

@@ -153,7 +153,9 @@ describe('what it says', () => {
     assert.equal(headers['x-content-type-options'], 'nosniff');
     assert.equal(headers['cross-origin-resource-policy'], 'same-origin');
 
-    assert.deepEqual(await viewer.next('hello'), {
+    const { profile, ...hello } = await viewer.next('hello');
+    assert.match(profile.why, /`profile: true`/);
+    assert.deepEqual(hello, {
       pid: process.pid,
       started: Math.round(performance.timeOrigin),
       version: require('../package.json').version,

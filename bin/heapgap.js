@@ -8,6 +8,7 @@ const COMMANDS = {
   run: () => require('../lib/cli/run.js').run,
   path: () => require('../lib/cli/path.js').path,
   doctor: () => require('../lib/cli/doctor.js').doctor,
+  profile: () => require('../lib/cli/profile.js').profile,
   watch: () => require('../lib/cli/watch.js').watch,
 };
 

@@ -9,6 +9,7 @@ import { History, stackReaders } from './history.mjs';
 import { inspectButton } from './inspect.mjs';
 import { ledgerView } from './ledger.mjs';
 import { GROUPS, groupBytes } from './parts.mjs';
+import { profileSection } from './profile.mjs';
 import { purgeButton } from './purge.mjs';
 import { BASE } from './requests.mjs';
 import { follow } from './stream.mjs';
@@ -99,6 +100,9 @@ const showLedger = ledgerView(byId('ledger'));
 const showVerdict = verdictView(byId('verdict-said'), byId('findings'), byId('verdict-spoken'));
 const showEvents = eventsView(byId('events'), byId('no-events'));
 
+const pid = () => page.process.pid;
+const showProfiler = profileSection(pid);
+
 const GLIBC = ' With glibc this is malloc_trim, which stalls threads that allocate while it runs.';
 
 function showMissing() {
@@ -158,6 +162,7 @@ function showProcess(hello) {
   setText(byId('version'), `heapgap ${version}`);
   setText(byId('who'), whoIs(hello));
   byId('inspect').disabled = false;
+  showProfiler(hello.profile);
   if (!page.isOther) return;
   byId('notice').hidden = false;
   setText(byId('notice'), `At ${clock(Date.now())} ${changeOf(before, hello)}.`);
@@ -183,7 +188,6 @@ byId('pause').addEventListener('click', ({ currentTarget }) => {
   drawSoon();
 });
 byId('json').href = `${BASE.pathname.replace(/\/$/, '')}?format=json`;
-const pid = () => page.process.pid;
 purgeButton(byId('purge'), byId('purge-said'), pid);
 inspectButton(byId('inspect'), byId('inspect-said'), byId('inspected'), pid);
 

@@ -11,6 +11,7 @@ const { createHeapSnapshots } = require('./route/heap-snapshot.js');
 const { createLive } = require('./route/live.js');
 const { createMetrics } = require('./route/metrics.js');
 const { createPage, wantsPage } = require('./route/page.js');
+const { createProfiles } = require('./route/profile.js');
 const { limitPurge, refuseOtherProcess } = require('./route/purge.js');
 const { Refusal } = require('./route/refusal.js');
 const { send, sendError } = require('./route/send.js');
@@ -39,6 +40,7 @@ const OPTIONS = {
     expected: 'a non-negative number',
   },
   heapSnapshot: boolean(false),
+  profile: boolean(false),
 };
 
 function splitTarget(target) {
@@ -86,7 +88,7 @@ const READING = ['GET', 'HEAD'];
  * Makes `route()` from what it serves: `snapshot()` gives the figures or a promise of them, `purge()`,
  * `inspect()`, `diagnosis()`, a recent one, and `liveDiagnosis()`, a more recent one for viewers, promises of what they
  * answer, `watch()` starts a window of samples, `purges()` counts them, `makeRegistry()` gives prom-client's metrics,
- * `takeHeapSnapshot()` a stream. `now()` is a monotonic clock in milliseconds.
+ * `takeHeapSnapshot()` a stream; `profiler` is the heap profiler. `now()` is a monotonic clock in milliseconds.
  */
 function createRoute({
   snapshot,
@@ -98,6 +100,7 @@ function createRoute({
   purges,
   makeRegistry,
   takeHeapSnapshot,
+  profiler,
   idleMs,
   now = () => performance.now(),
 }) {
@@ -105,6 +108,7 @@ function createRoute({
   const figures = createFigures({ snapshot, diagnosis });
   const metrics = createMetrics(makeRegistry);
   const live = createLive({ snapshot, diagnosis: liveDiagnosis, watch, purges, now });
+  const profiles = createProfiles(profiler);
   const { page, file } = createPage();
   const heapSnapshots = createHeapSnapshots({ snapshot, take: takeHeapSnapshot, idleMs });
 
@@ -122,13 +126,17 @@ function createRoute({
       },
       '/inspect': json(READING, () => inspect()),
       '/metrics': { methods: READING, handle: metrics },
-      '/live': { methods: READING, handle: live },
+      '/live': {
+        methods: READING,
+        handle: live(() => ({ profile: { why: profiles.whyNone(settings.profile) } })),
+      },
       '/purge': json(['POST'], (req, query) => {
         refuseCrossSite(req, 'start a purge');
         refuseOtherProcess(query);
         return purgeInTurn();
       }),
       '/heap-snapshot': { methods: READING, handle: heapSnapshots(settings.heapSnapshot) },
+      '/profile': { methods: READING, handle: profiles.serve(settings.profile) },
     };
     const endpoints = new Map(
       Object.entries(served).flatMap(([path, endpoint]) => [

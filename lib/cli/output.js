@@ -7,6 +7,7 @@ const USAGE = `usage: heapgap run [--govern] [--] <command> [argument…]
        heapgap path
        heapgap doctor [--json] [--pid <n>] [--timeout <seconds>] [-- <command> [argument…]]
        heapgap watch <url | pid>
+       heapgap profile <url> [--seconds <n>] [--format flamegraph | pprof] [--output <file>]
        heapgap --help | --version
 
 run   starts the command on the jemalloc that heapgap ships. LD_PRELOAD and MALLOC_CONF are kept:
@@ -23,6 +24,11 @@ doctor
 watch shows a process live: a screen on a terminal (p purges, q quits), plain lines elsewhere. By the address
       of its route (localhost:3000 is http://localhost:3000/debug/memory; the route's token in HEAPGAP_TOKEN),
       or, from outside and with less to see, by its pid. Exits with 2 where there is nothing to watch.
+profile
+      writes which stacks allocate the native memory of a service, over 30 s (--seconds; 0: all that its program
+      has had sampled), by the address of its route, as for watch; the route needs the option \`profile: true\`.
+      To a new file, whose name it prints: a flame graph (.svg), or for pprof (.pb.gz), as --format or the name
+      given by --output says; - is standard output. Exits with 2 where there is no profile.
 `;
 
 /** heapgap itself failed, as env(1), nohup(1) and timeout(1) use it. */

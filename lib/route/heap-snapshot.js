@@ -13,6 +13,7 @@ const {
 } = require('../errors.js');
 const { refuseCrossSite } = require('./cross-site.js');
 const { debug } = require('../attempt.js');
+const { fileName } = require('./file-name.js');
 const { Refusal } = require('./refusal.js');
 const { begin, isAnswered } = require('./send.js');
 
@@ -61,13 +62,8 @@ function isForced(query) {
   throw new Refusal(400, code, message);
 }
 
-function fileName() {
-  const time = new Date().toISOString().replace(/[-:]|\.\d+/g, '');
-  return `heap-${process.pid}-${time}.heapsnapshot`;
-}
-
 const headers = () => ({
-  'Content-Disposition': `attachment; filename="${fileName()}"`,
+  'Content-Disposition': `attachment; filename="${fileName('heapsnapshot')}"`,
 });
 
 const OFF =

@@ -6,6 +6,7 @@ const path = require('node:path');
 
 const { ERR_HEAPGAP_BUSY } = require('../errors.js');
 const { refuseCrossSite } = require('./cross-site.js');
+const { createClosing, isGone } = require('./presence.js');
 const { Refusal } = require('./refusal.js');
 const { createSampler, message } = require('./sampler.js');
 const { begin } = require('./send.js');
@@ -37,21 +38,7 @@ const hello = () => ({
 const headersFor = ({ httpVersionMajor }) =>
   httpVersionMajor >= 2 ? HEADERS : { ...HEADERS, Connection: 'close' };
 
-/**
- * Tells which servers are closing: server.close() waits for requests to end, and these must not be what it waits
- * for. One that was never seen to listen is given its connections by another, and says nothing of the kind.
- */
-function createClosing() {
-  const seen = new WeakSet();
-  return (server) => {
-    if (server?.listening) seen.add(server);
-    return seen.has(server) && !server.listening;
-  };
-}
-
-/** By the socket too: a response that waits behind another on its connection hears of no close. */
-const isGone = (socket, res) => res.destroyed || res.writableEnded || socket?.destroyed;
-
+/** Makes what serves the stream; `about()` gives what its hello says beside. */
 function createLive(sources) {
   const sampler = createSampler(sources);
   const isClosing = createClosing();
@@ -70,7 +57,7 @@ function createLive(sources) {
     return viewer;
   }
 
-  return async (req, res) => {
+  return (about) => async (req, res) => {
     refuseCrossSite(req, 'watch this process');
     if (sampler.viewers >= MAX_VIEWERS) {
       const why = `${MAX_VIEWERS} others watch this process already`;
@@ -83,7 +70,7 @@ function createLive(sources) {
       return;
     }
     const viewer = viewerOf(req, res);
-    viewer(`retry: 1000\n${message('hello', JSON.stringify(hello()))}`);
+    viewer(`retry: 1000\n${message('hello', JSON.stringify({ ...hello(), ...about() }))}`);
     sampler.join(viewer);
   };
 }

@@ -24,13 +24,14 @@ const TYPES = {
   '.svg': 'image/svg+xml',
 };
 
-/** Nothing but what is served here, no script and no style in the page itself, and no frame around it. */
+/** Nothing but what is served here (a flame graph in its frame has a policy of its own), no script and no style in the page itself, and no frame around it. */
 const POLICY = [
   "default-src 'none'",
   "script-src 'self'",
   "style-src 'self'",
   "img-src 'self'",
   "connect-src 'self'",
+  "frame-src 'self'",
   "base-uri 'none'",
   "form-action 'none'",
   "frame-ancestors 'none'",

@@ -13,13 +13,20 @@ function parseTarget(words) {
   const [word] = words;
   if (/^[1-9]\d{0,9}$/.test(word)) return { pid: Number(word) };
   if (word.startsWith('-')) throw new Error(`watch has no option ${plain(word)}`);
+  const url = parseAddress(word);
+  if (url === null) throw new Error(`${EXPECTED}, got ${plain(word)}`);
+  return { url };
+}
+
+/** A route's address, or `null` where it is none. */
+function parseAddress(word) {
   const [scheme] = /^[a-z][a-z\d+.-]*:\/\//i.exec(word) ?? [];
   const text = scheme ? word : `http://${word}`;
   const isNumber = /^\d+$/.test(word);
   if (isNumber || !/^https?:\/\//i.test(text) || word.startsWith('/') || !URL.canParse(text)) {
-    throw new Error(`${EXPECTED}, got ${plain(word)}`);
+    return null;
   }
-  return { url: routeOf(new URL(text)) };
+  return routeOf(new URL(text));
 }
 
 function routeOf(url) {
@@ -34,4 +41,4 @@ function shownAddress({ protocol, host, pathname }) {
   return `${protocol}//${host}${pathname}`;
 }
 
-module.exports = { parseTarget, shownAddress };
+module.exports = { parseAddress, parseTarget, shownAddress };
