@@ -2,17 +2,18 @@
 //!
 //! The file is read, never mapped: one that is cut short meanwhile would end the process.
 
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use object::Endianness;
-use object::elf::{FileHeader64, ProgramHeader64, SHN_UNDEF, SHT_DYNSYM, SHT_SYMTAB, STB_LOCAL, Sym64};
+use object::elf::{FileHeader64, ProgramHeader64, SHT_DYNSYM, SHT_SYMTAB, STB_LOCAL, Sym64};
 use object::elf::{PT_LOAD, STT_FUNC, STT_GNU_IFUNC, STT_NOTYPE};
-use object::read::elf::{FileHeader, ProgramHeader, Sym, SymbolTable};
+use object::read::elf::{FileHeader, ProgramHeader, SectionHeader, SectionTable, Sym, SymbolTable};
 use object::{ReadCache, ReadRef};
 
 use super::Absent;
+use super::regular::open;
+
+const FILE: &str = "an ELF file";
 
 /// What was found of one file.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -27,19 +28,8 @@ type Header = FileHeader64<Endianness>;
 
 /// Reads the names of the functions that cover `places`, which are offsets in the file.
 pub fn read(path: &Path, places: &[u64]) -> Result<Names, Absent> {
-    let cache = ReadCache::new(open(path)?);
-    parse(&cache, places).map_err(|_| Absent::Malformed("an ELF file"))
-}
-
-fn open(path: &Path) -> Result<File, Absent> {
-    let absent =
-        |error: std::io::Error| Absent::File("an ELF file", error.raw_os_error().unwrap_or(libc::EIO));
-    // Without waiting for whoever would write to it, should it be a pipe (open(2)).
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(absent)?;
-    match file.metadata().map_err(absent)?.is_file() {
-        true => Ok(file),
-        false => Err(Absent::Because("it is no regular file")),
-    }
+    let cache = ReadCache::new(open(path, FILE, 0)?);
+    parse(&cache, places).map_err(|_| Absent::Malformed(FILE))
 }
 
 fn parse<'data, R: ReadRef<'data>>(data: R, places: &[u64]) -> object::read::Result<Names> {
@@ -55,7 +45,7 @@ fn parse<'data, R: ReadRef<'data>>(data: R, places: &[u64]) -> object::read::Res
     };
     Ok(Names {
         build_id: build_id(endian, segments, data)?,
-        functions: functions(endian, &symbols, &addresses),
+        functions: functions(endian, &sections, &symbols, &addresses),
     })
 }
 
@@ -83,53 +73,85 @@ fn build_id<'data, R: ReadRef<'data>>(
     Ok(None)
 }
 
-/// For an address, the symbol that starts nearest before it: where, whether it is preferred among those that
-/// start there, and which.
-type Nearest = Option<(u64, bool, usize)>;
-
-/// The names of the symbols that cover `addresses`. The symbols, of which an executable has a hundred thousand, are looked at
-/// once and not sorted: each is noted at the first address behind it, and what is noted then passed on.
+/// The names of the symbols that cover `addresses`. Those without a size, labels of assembly, reach to the next
+/// symbol or the end of their section, and count where no other covers.
 fn functions<'data, R: ReadRef<'data>>(
     endian: Endianness,
+    sections: &SectionTable<'data, Header, R>,
     symbols: &SymbolTable<'data, Header, R>,
     addresses: &[Option<u64>],
 ) -> Vec<Option<String>> {
     let mut sorted: Vec<u64> = addresses.iter().flatten().copied().collect();
     sorted.sort_unstable();
     sorted.dedup();
-    let mut nearest: Vec<Nearest> = vec![None; sorted.len()];
-    for (index, symbol) in symbols.symbols().iter().enumerate().filter(|(_, symbol)| is_code(endian, symbol))
-    {
-        let start = symbol.st_value(endian);
-        let first = sorted.partition_point(|&address| address < start);
-        let preferred = symbol.st_size(endian) > 0 && symbol.st_bind() != STB_LOCAL;
-        if let Some(noted) = nearest.get_mut(first) {
-            *noted = (*noted).max(Some((start, preferred, index)));
-        }
-    }
-    let mut last = None;
-    for noted in &mut nearest {
-        last = (*noted).max(last);
-        *noted = last;
-    }
+    let sized = nearest(endian, symbols, &sorted, |symbol| {
+        symbol.st_size(endian) > 0 && matches!(symbol.st_type(), STT_FUNC | STT_GNU_IFUNC | STT_NOTYPE)
+    });
+    let labels = nearest(endian, symbols, &sorted, |symbol| {
+        let is_code = matches!(symbol.st_type(), STT_FUNC | STT_NOTYPE);
+        symbol.st_size(endian) == 0 && is_code && is_name(endian, symbols, symbol)
+    });
+    let section_has = |symbol: &Sym64<Endianness>, address: u64| {
+        let section = sections.section(object::SectionIndex(symbol.st_shndx(endian).into()));
+        section.is_ok_and(|section| {
+            address
+                .checked_sub(section.sh_addr(endian))
+                .is_some_and(|inside| inside < section.sh_size(endian))
+        })
+    };
     let name = |address: u64| {
-        let (_, _, index) = (*nearest.get(sorted.binary_search(&address).ok()?)?)?;
-        let symbol = symbols.symbols().get(index)?;
-        covers(endian, symbol, address).then(|| name_of(endian, symbols, symbol)).flatten()
+        let index = sorted.binary_search(&address).ok()?;
+        let (sized, label) = (*sized.get(index)?, *labels.get(index)?);
+        let covers = |symbol: &Sym64<Endianness>| address - symbol.st_value(endian) < symbol.st_size(endian);
+        let symbol = match (sized, label) {
+            (Some(sized), _) if covers(sized) => sized,
+            (sized, Some(label))
+                if sized.is_none_or(|sized| sized.st_value(endian) < label.st_value(endian)) =>
+            {
+                section_has(label, address).then_some(label)?
+            }
+            _ => return None,
+        };
+        name_of(endian, symbols, symbol)
     };
     addresses.iter().map(|address| address.and_then(name)).collect()
 }
 
-fn is_code(endian: Endianness, symbol: &Sym64<Endianness>) -> bool {
-    // Assembly without a type is NOTYPE.
-    let is_function = matches!(symbol.st_type(), STT_FUNC | STT_GNU_IFUNC | STT_NOTYPE);
-    is_function && symbol.st_shndx(endian) != SHN_UNDEF
+/// For each address, the symbol that starts nearest before it. The symbols, of which an executable has a hundred
+/// thousand, are looked at once and not sorted: each is noted at the first address behind it, and what is noted
+/// then passed on.
+fn nearest<'data, R: ReadRef<'data>>(
+    endian: Endianness,
+    symbols: &SymbolTable<'data, Header, R>,
+    sorted: &[u64],
+    is_wanted: impl Fn(&Sym64<Endianness>) -> bool,
+) -> Vec<Option<&'data Sym64<Endianness>>> {
+    // Of several names for one function, that which others can call.
+    let rank = |symbol: &Sym64<Endianness>| (symbol.st_value(endian), symbol.st_bind() != STB_LOCAL);
+    let mut nearest: Vec<Option<&Sym64<Endianness>>> = vec![None; sorted.len()];
+    for symbol in symbols.symbols().iter().filter(|symbol| !symbol.is_undefined(endian)) {
+        let first = sorted.partition_point(|&address| address < symbol.st_value(endian));
+        let Some(noted) = nearest.get_mut(first) else { continue };
+        if noted.is_none_or(|noted| rank(noted) < rank(symbol)) && is_wanted(symbol) {
+            *noted = Some(symbol);
+        }
+    }
+    let mut last = None;
+    for noted in &mut nearest {
+        last = noted.or(last);
+        *noted = last;
+    }
+    nearest
 }
 
-/// One without a size reaches to the next.
-fn covers(endian: Endianness, symbol: &Sym64<Endianness>, address: u64) -> bool {
-    let size = symbol.st_size(endian);
-    size == 0 || address - symbol.st_value(endian) < size
+/// Others are marks: where arm64's code and data start (`$x`, `$d`; AAELF64), or a compiler's own.
+fn is_name<'data, R: ReadRef<'data>>(
+    endian: Endianness,
+    symbols: &SymbolTable<'data, Header, R>,
+    symbol: &Sym64<Endianness>,
+) -> bool {
+    let name = symbols.symbol_name(endian, symbol).unwrap_or_default();
+    !matches!(name.first(), None | Some(b'$' | b'.'))
 }
 
 fn name_of<'data, R: ReadRef<'data>>(
