@@ -148,7 +148,7 @@ struct Base64<R> {
     count: u32,
 }
 
-impl<R: Read> Base64<R> {
+impl<R: BufRead> Base64<R> {
     fn new(encoded: R) -> Self {
         Self { encoded: encoded.bytes(), bits: 0, count: 0 }
     }
@@ -164,7 +164,7 @@ impl<R: Read> Base64<R> {
     }
 }
 
-impl<R: Read> Read for Base64<R> {
+impl<R: BufRead> Read for Base64<R> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         let mut read = 0;
         for place in bytes {
