@@ -560,6 +560,28 @@ mod tests {
     }
 
     #[test]
+    fn what_was_generated_is_shown_as_it_was_written() {
+        let place = Place { line: 0, column: 9, name: 1 };
+        assert_eq!(place_of("JS:*'a file:///app/x%20y.mjs:1:10"), Some(("/app/x y.mjs".to_owned(), place)));
+        let unnamed = Place { name: 0, ..place };
+        assert_eq!(place_of("JS:^get a /app/x.js:1:10"), Some(("/app/x.js".to_owned(), unnamed)));
+        for nowhere in
+            ["JS:~a node:buffer:1:10", "JS:~a evalmachine.<anonymous>:1:1", "JS:~a :1:1", "RegExp:a", "a"]
+        {
+            assert_eq!(place_of(nowhere), None, "{nowhere}");
+        }
+        let (function, _) = generated("JS:*a /app/x.js:1:10");
+        let origin = Origin { file: "/src/x.ts".into(), line: 7, name: None };
+        let shown = original(function.clone(), &origin);
+        assert_eq!(shown, Function { file: Some("/src/x.ts".into()), line: Some(7), ..function });
+        let renamed = original(shown, &Origin { name: Some("makeThumbnail".into()), ..origin });
+        assert_eq!(
+            (renamed.name.as_str(), renamed.system_name.as_str()),
+            ("makeThumbnail", "JS:*a /app/x.js:1:10")
+        );
+    }
+
+    #[test]
     fn names_are_demangled() {
         for (mangled, name) in [
             (
