@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use cpp_demangle::{DemangleOptions, Symbol};
 
 use super::{Dump, Function, Kind, Location, Mapping, NamedStack, Profile, Stack};
+use crate::sources::source_map::{Origin, Place, percent_decoded};
 
 /// What was looked up, by the address of the call: a stack holds where a call returns to, which may be the next
 /// function already.
@@ -14,6 +15,8 @@ pub struct Lookup {
     pub native: HashMap<u64, String>,
     /// As V8 has them.
     pub generated: HashMap<u64, String>,
+    /// What those were generated from, where a source map knows.
+    pub origins: HashMap<u64, Origin>,
 }
 
 /// Where the call was from which `address` is the return.
@@ -90,7 +93,7 @@ impl Naming<'_> {
         let mut locations: Vec<_> =
             asked.filter(|frame| frame.role != Role::Plumbing).map(|frame| frame.location).collect();
         // Functions without a name are one to the reader, however many they are.
-        locations.dedup_by(|one, other| self.is_same_unknown(*one, *other));
+        locations.dedup_by(|one, other| self.is_same_unnamed(*one, *other));
         match (locations.is_empty(), frames.last()) {
             // All of it is plumbing: memory that the allocator took for itself, say.
             (true, Some(last)) => vec![last.location],
@@ -98,9 +101,9 @@ impl Naming<'_> {
         }
     }
 
-    fn is_same_unknown(&self, one: usize, other: usize) -> bool {
+    fn is_same_unnamed(&self, one: usize, other: usize) -> bool {
         let [one, other] = [one, other].map(|index| &self.locations[index].function);
-        one.kind == Kind::Unknown && one == other
+        one.system_name.is_empty() && one == other
     }
 
     fn frame(&mut self, address: u64) -> Frame {
@@ -135,11 +138,15 @@ impl Naming<'_> {
             return native(name, path.unwrap_or_default());
         }
         if let Some(name) = self.found.generated.get(&address) {
-            return generated(name);
+            let (function, role) = generated(name);
+            return match self.found.origins.get(&address) {
+                Some(origin) => (original(function, origin), role),
+                None => (function, role),
+            };
         }
         match (path, mapping) {
             (Some(path), _) => (unnamed_native(path), role_of_file(path)),
-            (None, Some(_)) => (unknown("[compiled JavaScript]"), Role::Code),
+            (None, Some(_)) => (unknown("[generated code]"), Role::Code),
             (None, None) => (unknown("[unknown]"), Role::Code),
         }
     }
@@ -292,21 +299,84 @@ fn generated(name: &str) -> (Function, Role) {
         Some(("Builtin", builtin)) => v8_builtin(builtin, name),
         Some(("BytecodeHandler" | "Stub", rest)) => (named(rest), Role::Plumbing),
         Some(("RegExp", _)) => (named(name), Role::Code),
-        Some((_, rest)) => (Function { system_name: name.to_owned(), ..script_function(rest) }, Role::Code),
+        // From Node.js 24 on.
+        Some(("RegExp.> src" | "RegExp.< src", rest)) => {
+            (named(&format!("RegExp:{}", pattern(rest))), Role::Code)
+        }
+        Some((_, text)) => {
+            let function =
+                script_function(text).map_or_else(|| named(without_compiler(text)), Script::function);
+            (Function { system_name: name.to_owned(), ..function }, Role::Code)
+        }
         None => (named(name), Role::Code),
     }
 }
 
-fn script_function(text: &str) -> Function {
-    let text = without_tier(text);
-    let (text, line) = match position(text) {
-        Some((rest, line)) => (rest, Some(line)),
-        None => (text, None),
+/// `/pattern/flags` is ` src: 'pattern' flags: 'flags'` for V8.
+fn pattern(text: &str) -> &str {
+    let text = text.trim_start().strip_prefix('\'').unwrap_or(text);
+    text.rsplit_once("' flags: '").map_or(text, |(pattern, _)| pattern)
+}
+
+/// WebAssembly is `<name>-<index>-<compiler>` (CodeEventLogger in V8's src/logging/log.cc).
+fn without_compiler(text: &str) -> &str {
+    let parts = text.rsplit_once('-').and_then(|(rest, compiler)| Some((rest.rsplit_once('-')?, compiler)));
+    match parts {
+        Some(((name, index), "liftoff" | "turbofan")) if index.parse::<u32>().is_ok() => name,
+        _ => text,
+    }
+}
+
+/// A function of a script, as V8 has it.
+struct Script<'a> {
+    name: &'a str,
+    file: &'a str,
+    line: u32,
+    column: u32,
+}
+
+/// Where the function that V8 calls `name` is in which file; `None` for those that are in none.
+pub fn place_of(name: &str) -> Option<(String, Place)> {
+    let script = script_function(name.split_once(':')?.1)?;
+    let file = path_of(script.file);
+    // Accessors and private methods have a name that is not the one in the script.
+    let is_in_script = !script.name.contains(' ') && !script.name.starts_with('#');
+    let units = if is_in_script { script.name.encode_utf16().count() } else { 0 };
+    let place = Place {
+        line: script.line.checked_sub(1)?,
+        column: script.column.checked_sub(1)?,
+        name: u32::try_from(units).ok()?,
     };
-    let (name, script) = name_and_script(text);
-    let file = (!script.is_empty()).then(|| path_of(script));
-    let name = if name.is_empty() { "(anonymous)" } else { name };
-    Function { name: name.to_owned(), file, line, kind: Kind::JavaScript, ..Function::default() }
+    file.starts_with('/').then_some((file, place))
+}
+
+fn script_function(text: &str) -> Option<Script<'_>> {
+    let (rest, column) = without_tier(text).rsplit_once(':')?;
+    let (rest, line) = rest.rsplit_once(':')?;
+    let (name, file) = name_and_script(rest);
+    Some(Script { name, file, line: line.parse().ok()?, column: column.parse().ok()? })
+}
+
+impl Script<'_> {
+    fn function(self) -> Function {
+        let name = if self.name.is_empty() { "(anonymous)" } else { self.name };
+        Function {
+            name: name.to_owned(),
+            file: (!self.file.is_empty()).then(|| path_of(self.file)),
+            line: Some(self.line),
+            kind: Kind::JavaScript,
+            ..Function::default()
+        }
+    }
+}
+
+fn original(function: Function, origin: &Origin) -> Function {
+    Function {
+        name: origin.name.clone().unwrap_or(function.name),
+        file: Some(origin.file.clone()),
+        line: Some(origin.line),
+        ..function
+    }
 }
 
 /// V8 marks what has compiled a function: `~` the interpreter, `^` the baseline compiler, `+` Maglev, `*` TurboFan; `o` before
@@ -316,14 +386,6 @@ fn without_tier(text: &str) -> &str {
     let rest = text.strip_prefix('o').filter(|rest| rest.starts_with(TIERS)).unwrap_or(text);
     let rest = rest.strip_prefix(TIERS).unwrap_or(rest);
     rest.strip_prefix('\'').unwrap_or(rest)
-}
-
-/// Splits `…:<line>:<column>`.
-fn position(text: &str) -> Option<(&str, u32)> {
-    let (rest, column) = text.rsplit_once(':')?;
-    let (rest, line) = rest.rsplit_once(':')?;
-    column.parse::<u32>().ok()?;
-    Some((rest, line.parse().ok()?))
 }
 
 /// Only accessors' names have a space; a script's path can have many.
@@ -337,16 +399,7 @@ fn name_and_script(text: &str) -> (&str, &str) {
 
 /// The path that a file's URL stands for; other names stay.
 fn path_of(script: &str) -> String {
-    let Some(encoded) = script.strip_prefix("file://") else { return script.to_owned() };
-    let mut bytes = Vec::with_capacity(encoded.len());
-    let mut rest = encoded.as_bytes();
-    while let Some((&byte, others)) = rest.split_first() {
-        let escaped = (byte == b'%').then(|| others.get(..2)).flatten();
-        let value = escaped.and_then(|digits| u8::from_str_radix(str::from_utf8(digits).ok()?, 16).ok());
-        bytes.push(value.unwrap_or(byte));
-        rest = if value.is_some() { &others[2..] } else { others };
-    }
-    String::from_utf8(bytes).unwrap_or_else(|_| encoded.to_owned())
+    script.strip_prefix("file://").map_or_else(|| script.to_owned(), percent_decoded)
 }
 
 #[cfg(test)]
@@ -382,7 +435,7 @@ mod tests {
         let lookup = |pairs: Vec<&(u64, &str)>| {
             pairs.into_iter().map(|&(address, name)| (call_site(address), name.to_owned())).collect()
         };
-        let found = Lookup { native: lookup(native), generated: lookup(generated) };
+        let found = Lookup { native: lookup(native), generated: lookup(generated), ..Lookup::default() };
         name(Dump { sample_bytes: 1024, stacks: stacks.collect(), mappings: mappings() }, &found)
     }
 
@@ -449,7 +502,7 @@ mod tests {
             &[&[NODE + 9, NODE + 19, JIT + 9, JIT + 19, NODE + 29, 77]],
             &[(NODE + 9, interpreted), (NODE + 19, interpreted)],
         );
-        let shown = ["[interpreted JavaScript]", "[compiled JavaScript]", "[node]", "[unknown]"];
+        let shown = ["[interpreted JavaScript]", "[generated code]", "[node]", "[unknown]"];
         assert_eq!(names_of(&profile, 0), shown);
         let kinds: Vec<_> =
             profile.stacks[0].locations.iter().map(|&index| profile.locations[index].function.kind).collect();
@@ -493,14 +546,39 @@ mod tests {
             ),
             ("Script:~ /x.js:1:1", "(anonymous)", Some("/x.js"), Some(1)),
             ("Eval:~f evalmachine.<anonymous>:2:1", "f", Some("evalmachine.<anonymous>"), Some(2)),
-            ("JS:wasm-function[0]-0-liftoff", "wasm-function[0]-0-liftoff", None, None),
+            ("JS:wasm-function[0]-0-liftoff", "wasm-function[0]", None, None),
+            ("JS:Vec<T, A>::push-12-turbofan", "Vec<T, A>::push", None, None),
             ("RegExp:a;b", "RegExp:a;b", None, None),
+            ("RegExp.> src: '(a+)+b;c:d ' flags: ''", "RegExp:(a+)+b;c:d ", None, None),
+            ("JS:*'#own file:///a.mjs:3:163", "#own", Some("/a.mjs"), Some(3)),
         ];
         for (text, name, file, line) in cases {
             let (function, _) = generated(text);
             assert_eq!((function.name.as_str(), function.file.as_deref(), function.line), (name, file, line));
             assert_eq!((function.kind, function.system_name.as_str()), (Kind::JavaScript, text));
         }
+    }
+
+    #[test]
+    fn what_was_generated_is_shown_as_it_was_written() {
+        let place = Place { line: 0, column: 9, name: 1 };
+        assert_eq!(place_of("JS:*'a file:///app/x%20y.mjs:1:10"), Some(("/app/x y.mjs".to_owned(), place)));
+        let unnamed = Place { name: 0, ..place };
+        assert_eq!(place_of("JS:^get a /app/x.js:1:10"), Some(("/app/x.js".to_owned(), unnamed)));
+        for nowhere in
+            ["JS:~a node:buffer:1:10", "JS:~a evalmachine.<anonymous>:1:1", "JS:~a :1:1", "RegExp:a", "a"]
+        {
+            assert_eq!(place_of(nowhere), None, "{nowhere}");
+        }
+        let (function, _) = generated("JS:*a /app/x.js:1:10");
+        let origin = Origin { file: "/src/x.ts".into(), line: 7, name: None };
+        let shown = original(function.clone(), &origin);
+        assert_eq!(shown, Function { file: Some("/src/x.ts".into()), line: Some(7), ..function });
+        let renamed = original(shown, &Origin { name: Some("makeThumbnail".into()), ..origin });
+        assert_eq!(
+            (renamed.name.as_str(), renamed.system_name.as_str()),
+            ("makeThumbnail", "JS:*a /app/x.js:1:10")
+        );
     }
 
     #[test]

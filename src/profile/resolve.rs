@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::names::{Lookup, call_site, mapping_of, name};
+use super::names::{Lookup, call_site, mapping_of, name, place_of};
 use super::{Dump, Mapping, Profile};
-use crate::sources::{elf, perf_map};
+use crate::sources::source_map::Place;
+use crate::sources::{elf, perf_map, source_map};
 
 /// A profile with names, and what could not be named and why.
 #[derive(Debug, Default)]
@@ -27,7 +28,10 @@ pub fn resolve(mut dump: Dump, perf_map: &Path) -> Resolved {
     }
     if !generated.is_empty() {
         match perf_map::read(perf_map, &generated) {
-            Ok(names) => found.generated = names,
+            Ok(names) => {
+                found.generated = names;
+                notes.extend(find_origins(&mut found));
+            }
             Err(reason) => notes.push(format!(
                 "JavaScript functions have no names ({reason}): start the program with `npx heapgap run --profile`"
             )),
@@ -71,4 +75,33 @@ fn name_file(
         mapping.build_id.clone_from(&names.build_id);
     }
     Ok(())
+}
+
+/// Looks up where scripts were generated from. Packages often name a source map that they do not bring along: one
+/// note tells of all.
+fn find_origins(found: &mut Lookup) -> Option<String> {
+    let mut scripts: BTreeMap<String, Vec<(u64, Place)>> = BTreeMap::new();
+    for (&address, name) in &found.generated {
+        if let Some((script, place)) = place_of(name) {
+            scripts.entry(script).or_default().push((address, place));
+        }
+    }
+    let mut failed = Vec::new();
+    for (script, functions) in &scripts {
+        let places: Vec<_> = functions.iter().map(|&(_, place)| place).collect();
+        match source_map::read(Path::new(script), &places) {
+            Ok(origins) => {
+                let pairs = functions.iter().zip(origins);
+                found.origins.extend(pairs.filter_map(|(&(address, _), origin)| Some((address, origin?))));
+            }
+            Err(reason) => failed.push((script, reason)),
+        }
+    }
+    let (script, reason) = failed.first()?;
+    let others = match failed.len() - 1 {
+        0 => String::new(),
+        1 => " (and 1 other script)".to_owned(),
+        others => format!(" (and {others} other scripts)"),
+    };
+    Some(format!("{script}{others}: functions are shown as they run, not as they were written: {reason}"))
 }

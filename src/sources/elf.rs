@@ -2,17 +2,18 @@
 //!
 //! The file is read, never mapped: one that is cut short meanwhile would end the process.
 
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use object::Endianness;
-use object::elf::{FileHeader64, ProgramHeader64, SHN_UNDEF, SHT_DYNSYM, SHT_SYMTAB, STB_LOCAL, Sym64};
+use object::elf::{FileHeader64, ProgramHeader64, SHT_DYNSYM, SHT_SYMTAB, STB_LOCAL, Sym64};
 use object::elf::{PT_LOAD, STT_FUNC, STT_GNU_IFUNC, STT_NOTYPE};
-use object::read::elf::{FileHeader, ProgramHeader, Sym, SymbolTable};
-use object::{ReadCache, ReadRef};
+use object::read::elf::{FileHeader, ProgramHeader, SectionHeader, SectionTable, Sym, SymbolTable};
+use object::{ReadCache, ReadRef, SectionIndex};
 
 use super::Absent;
+use super::regular::open;
+
+const FILE: &str = "an ELF file";
 
 /// What was found of one file.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -27,19 +28,8 @@ type Header = FileHeader64<Endianness>;
 
 /// Reads the names of the functions that cover `places`, which are offsets in the file.
 pub fn read(path: &Path, places: &[u64]) -> Result<Names, Absent> {
-    let cache = ReadCache::new(open(path)?);
-    parse(&cache, places).map_err(|_| Absent::Malformed("an ELF file"))
-}
-
-fn open(path: &Path) -> Result<File, Absent> {
-    let absent =
-        |error: std::io::Error| Absent::File("an ELF file", error.raw_os_error().unwrap_or(libc::EIO));
-    // Without waiting for whoever would write to it, should it be a pipe (open(2)).
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(absent)?;
-    match file.metadata().map_err(absent)?.is_file() {
-        true => Ok(file),
-        false => Err(Absent::Because("it is no regular file")),
-    }
+    let cache = ReadCache::new(open(path, FILE, 0)?);
+    parse(&cache, places).map_err(|_| Absent::Malformed(FILE))
 }
 
 fn parse<'data, R: ReadRef<'data>>(data: R, places: &[u64]) -> object::read::Result<Names> {
@@ -48,15 +38,13 @@ fn parse<'data, R: ReadRef<'data>>(data: R, places: &[u64]) -> object::read::Res
     let segments = header.program_headers(endian, data)?;
     let addresses: Vec<_> = places.iter().map(|&place| address_of(endian, segments, place)).collect();
     let sections = header.sections(endian, data)?;
-    let symbols = match sections.symbols(endian, data, SHT_SYMTAB)? {
+    let table = match sections.symbols(endian, data, SHT_SYMTAB)? {
         // A stripped file keeps what it exports.
         none if none.is_empty() => sections.symbols(endian, data, SHT_DYNSYM)?,
         all => all,
     };
-    Ok(Names {
-        build_id: build_id(endian, segments, data)?,
-        functions: functions(endian, &symbols, &addresses),
-    })
+    let symbols = Symbols { endian, sections, table };
+    Ok(Names { build_id: build_id(endian, segments, data)?, functions: symbols.functions(&addresses) })
 }
 
 /// Where the file's byte at `place` is loaded to, as the file itself has it.
@@ -83,62 +71,96 @@ fn build_id<'data, R: ReadRef<'data>>(
     Ok(None)
 }
 
-/// For an address, the symbol that starts nearest before it: where, whether it is preferred among those that
-/// start there, and which.
-type Nearest = Option<(u64, bool, usize)>;
-
-/// The names of the symbols that cover `addresses`. The symbols, of which an executable has a hundred thousand, are looked at
-/// once and not sorted: each is noted at the first address behind it, and what is noted then passed on.
-fn functions<'data, R: ReadRef<'data>>(
+/// What a file's symbols are, and where.
+struct Symbols<'data, R: ReadRef<'data>> {
     endian: Endianness,
-    symbols: &SymbolTable<'data, Header, R>,
-    addresses: &[Option<u64>],
-) -> Vec<Option<String>> {
-    let mut sorted: Vec<u64> = addresses.iter().flatten().copied().collect();
-    sorted.sort_unstable();
-    sorted.dedup();
-    let mut nearest: Vec<Nearest> = vec![None; sorted.len()];
-    for (index, symbol) in symbols.symbols().iter().enumerate().filter(|(_, symbol)| is_code(endian, symbol))
-    {
-        let start = symbol.st_value(endian);
-        let first = sorted.partition_point(|&address| address < start);
-        let preferred = symbol.st_size(endian) > 0 && symbol.st_bind() != STB_LOCAL;
-        if let Some(noted) = nearest.get_mut(first) {
-            *noted = (*noted).max(Some((start, preferred, index)));
+    sections: SectionTable<'data, Header, R>,
+    table: SymbolTable<'data, Header, R>,
+}
+
+type Symbol = Sym64<Endianness>;
+
+impl<'data, R: ReadRef<'data>> Symbols<'data, R> {
+    /// The names of the functions that cover `addresses`.
+    fn functions(&self, addresses: &[Option<u64>]) -> Vec<Option<String>> {
+        let mut sorted: Vec<u64> = addresses.iter().flatten().copied().collect();
+        sorted.sort_unstable();
+        sorted.dedup();
+        let functions = self.nearest(&sorted, |symbol| symbol.st_size(self.endian) > 0);
+        let labels =
+            self.nearest(&sorted, |symbol| symbol.st_size(self.endian) == 0 && self.is_label(symbol));
+        let name = |address: u64| {
+            let index = sorted.binary_search(&address).ok()?;
+            self.name(self.covering(address, functions[index], labels[index])?)
+        };
+        addresses.iter().map(|address| address.and_then(name)).collect()
+    }
+
+    /// Labels, which have no size, reach to the next symbol or the end of their section, and count where no
+    /// function covers.
+    fn covering(
+        &self,
+        address: u64,
+        function: Option<&'data Symbol>,
+        label: Option<&'data Symbol>,
+    ) -> Option<&'data Symbol> {
+        let start = |symbol: &Symbol| symbol.st_value(self.endian);
+        match (function, label) {
+            (Some(function), _) if address - start(function) < function.st_size(self.endian) => {
+                Some(function)
+            }
+            (Some(function), Some(label)) if start(label) <= start(function) => None,
+            (_, label) => label.filter(|label| self.is_in_section_of(label, address)),
         }
     }
-    let mut last = None;
-    for noted in &mut nearest {
-        last = (*noted).max(last);
-        *noted = last;
+
+    /// For each address, the symbol that starts nearest before it. The symbols, of which an executable has a
+    /// hundred thousand, are looked at once and not sorted: each is noted at the first address behind it, and what
+    /// is noted then passed on.
+    fn nearest(&self, sorted: &[u64], is_wanted: impl Fn(&Symbol) -> bool) -> Vec<Option<&'data Symbol>> {
+        // Of several names for one function, that which others can call.
+        let rank = |symbol: &Symbol| (symbol.st_value(self.endian), symbol.st_bind() != STB_LOCAL);
+        let mut nearest: Vec<Option<&Symbol>> = vec![None; sorted.len()];
+        for symbol in self.table.symbols().iter().filter(|symbol| self.is_code(symbol)) {
+            let first = sorted.partition_point(|&address| address < symbol.st_value(self.endian));
+            let Some(noted) = nearest.get_mut(first) else { continue };
+            if noted.is_none_or(|noted| rank(noted) < rank(symbol)) && is_wanted(symbol) {
+                *noted = Some(symbol);
+            }
+        }
+        let mut last = None;
+        for noted in &mut nearest {
+            last = noted.or(last);
+            *noted = last;
+        }
+        nearest
     }
-    let name = |address: u64| {
-        let (_, _, index) = (*nearest.get(sorted.binary_search(&address).ok()?)?)?;
-        let symbol = symbols.symbols().get(index)?;
-        covers(endian, symbol, address).then(|| name_of(endian, symbols, symbol)).flatten()
-    };
-    addresses.iter().map(|address| address.and_then(name)).collect()
-}
 
-fn is_code(endian: Endianness, symbol: &Sym64<Endianness>) -> bool {
-    // Assembly without a type is NOTYPE.
-    let is_function = matches!(symbol.st_type(), STT_FUNC | STT_GNU_IFUNC | STT_NOTYPE);
-    is_function && symbol.st_shndx(endian) != SHN_UNDEF
-}
+    /// Assembly without a type is NOTYPE.
+    fn is_code(&self, symbol: &Symbol) -> bool {
+        let is_function = matches!(symbol.st_type(), STT_FUNC | STT_GNU_IFUNC | STT_NOTYPE);
+        is_function && !symbol.is_undefined(self.endian)
+    }
 
-/// One without a size reaches to the next.
-fn covers(endian: Endianness, symbol: &Sym64<Endianness>, address: u64) -> bool {
-    let size = symbol.st_size(endian);
-    size == 0 || address - symbol.st_value(endian) < size
-}
+    /// Others are marks: where arm64's code and data start (`$x`, `$d`; AAELF64), or a compiler's own.
+    fn is_label(&self, symbol: &Symbol) -> bool {
+        let name = self.table.symbol_name(self.endian, symbol).unwrap_or_default();
+        !matches!(name.first(), None | Some(b'$' | b'.'))
+    }
 
-fn name_of<'data, R: ReadRef<'data>>(
-    endian: Endianness,
-    symbols: &SymbolTable<'data, Header, R>,
-    symbol: &Sym64<Endianness>,
-) -> Option<String> {
-    let name = symbols.symbol_name(endian, symbol).ok()?;
-    (!name.is_empty()).then(|| String::from_utf8_lossy(name).into_owned())
+    fn is_in_section_of(&self, symbol: &Symbol, address: u64) -> bool {
+        let index = symbol.st_shndx(self.endian).index();
+        let section = index.and_then(|index| self.sections.section(SectionIndex(index.into())).ok());
+        section.is_some_and(|section| {
+            let inside = address.checked_sub(section.sh_addr(self.endian));
+            inside.is_some_and(|inside| inside < section.sh_size(self.endian))
+        })
+    }
+
+    fn name(&self, symbol: &Symbol) -> Option<String> {
+        let name = self.table.symbol_name(self.endian, symbol).ok()?;
+        (!name.is_empty()).then(|| String::from_utf8_lossy(name).into_owned())
+    }
 }
 
 #[cfg(test)]

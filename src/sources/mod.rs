@@ -18,6 +18,7 @@ pub mod pagemap;
 pub mod perf_map;
 pub mod process;
 pub mod refreshed;
+pub mod regular;
 pub mod smaps;
 pub mod source_map;
 pub mod tcmalloc;

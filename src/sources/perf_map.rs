@@ -4,34 +4,30 @@
 //! collected: the last line that covers an address wins. (An address from before that is then named wrongly.)
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::Absent;
+use super::regular::{LONGEST, absent, next_line, open};
 
 const MAP: &str = "the map of V8's code";
-
-/// A line beyond this is cut: minified code can have names of any length.
-const LONGEST: u64 = 4096;
 
 /// Reads the names of `wanted`, which is sorted.
 ///
 /// Anybody can put a file of this name into /tmp: it must be our own.
 pub fn read(path: &Path, wanted: &[u64]) -> Result<HashMap<u64, String>, Absent> {
-    let absent = |error: io::Error| Absent::File(MAP, error.raw_os_error().unwrap_or(libc::EIO));
-    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(absent)?;
+    let file = open(path, MAP, libc::O_NOFOLLOW)?;
     refuse_foreign(&file)?;
-    collect(BufReader::with_capacity(64 * 1024, file), wanted).map_err(absent)
+    collect(BufReader::with_capacity(64 * 1024, file), wanted).map_err(|error| absent(MAP, &error))
 }
 
 fn refuse_foreign(file: &File) -> Result<(), Absent> {
-    let Ok(found) = file.metadata() else { return Err(Absent::File(MAP, libc::EIO)) };
+    let owner = file.metadata().map_err(|error| absent(MAP, &error))?.uid();
     // SAFETY: it cannot fail (geteuid(2)).
     let own = unsafe { libc::geteuid() };
-    match found.is_file() && found.uid() == own {
+    match owner == own {
         true => Ok(()),
         false => Err(Absent::Because("the map of V8's code is not a file of this user's")),
     }
@@ -40,33 +36,29 @@ fn refuse_foreign(file: &File) -> Result<(), Absent> {
 fn collect(mut lines: impl BufRead, wanted: &[u64]) -> io::Result<HashMap<u64, String>> {
     let mut names = HashMap::new();
     let mut line = Vec::new();
-    while next_line(&mut lines, &mut line)? {
+    while next_line(&mut lines, &mut line)? > 0 {
         let Some((start, size, name)) = parse(&line) else { continue };
         let first = wanted.partition_point(|&address| address < start);
         let covered = wanted.iter().skip(first).take_while(|&&address| address - start < size);
         for &address in covered {
-            names.insert(address, name.to_owned());
+            names.insert(address, String::from_utf8_lossy(name).into_owned());
         }
     }
     Ok(names)
 }
 
-/// Reads a line without its end; what is too long is skipped.
-fn next_line(lines: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
-    line.clear();
-    let read = lines.by_ref().take(LONGEST).read_until(b'\n', line)?;
-    if line.pop_if(|last| *last == b'\n').is_none() && read as u64 == LONGEST {
-        lines.skip_until(b'\n')?;
-    }
-    Ok(read > 0)
+/// `start size name`, the numbers in hexadecimal; `None` for a line that V8 has not finished.
+fn parse(line: &[u8]) -> Option<(u64, u64, &[u8])> {
+    let is_cut = line.len() as u64 == LONGEST;
+    let line = line.strip_suffix(b"\n").or(is_cut.then_some(line))?;
+    let mut words = line.splitn(3, |&byte| byte == b' ');
+    let start = hexadecimal(words.next()?)?;
+    let size = hexadecimal(words.next()?)?;
+    Some((start, size, words.next()?))
 }
 
-/// `start size name`, the numbers in hexadecimal; `None` for a line that V8 has not finished.
-fn parse(line: &[u8]) -> Option<(u64, u64, &str)> {
-    let mut words = std::str::from_utf8(line).ok()?.splitn(3, ' ');
-    let start = u64::from_str_radix(words.next()?, 16).ok()?;
-    let size = u64::from_str_radix(words.next()?, 16).ok()?;
-    Some((start, size, words.next()?))
+fn hexadecimal(digits: &[u8]) -> Option<u64> {
+    u64::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()
 }
 
 #[cfg(test)]
@@ -107,8 +99,9 @@ mod tests {
     #[test]
     fn lines_that_are_none_are_skipped() {
         let long = "x".repeat(10_000);
-        let text = format!("\nnonsense\n1000 zz a\n2000 10\n3000 10 {long}\n4000 10 b\n5000 10");
-        assert_eq!(named(&text, &[0x1000, 0x2000, 0x4000, 0x5000]), [None, None, some("b"), None]);
+        let text = format!("\nnonsense\n1000 zz a\n2000 10\n3000 10 {long}\n4000 10 b\n5000 10\n6000 10 cut");
+        let expected = [None, None, some("b"), None, None];
+        assert_eq!(named(&text, &[0x1000, 0x2000, 0x4000, 0x5000, 0x6000]), expected);
         assert_eq!(named(&text, &[0x3000])[0].as_ref().map(String::len), Some(4096 - "3000 10 ".len()));
     }
 
@@ -124,7 +117,7 @@ mod tests {
         let [map, link, directory] = found;
         assert_eq!(map.unwrap_or_default().get(&0x1008), some("a").as_ref());
         assert_eq!(link, Err(Absent::File(MAP, libc::ELOOP)));
-        assert_eq!(directory, Err(Absent::Because("the map of V8's code is not a file of this user's")));
+        assert_eq!(directory, Err(Absent::Because("it is no regular file")));
     }
 
     proptest! {
@@ -136,7 +129,7 @@ mod tests {
 
         #[test]
         fn every_address_in_a_line_has_its_name(start in 0_u64..1 << 47, size in 1_u64..5000, inside in 0_u64..5000) {
-            let text = format!("{start:x} {size:x} name of it");
+            let text = format!("{start:x} {size:x} name of it\n");
             let expected = (inside < size).then(|| "name of it".to_owned());
             prop_assert_eq!(named(&text, &[start + inside]), [expected]);
         }
