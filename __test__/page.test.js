@@ -9,7 +9,7 @@ const { after, before, describe, it } = require('node:test');
 
 const axe = require('axe-core');
 const { LIBRARIES } = require('./support/allocators.js');
-const { launch, openPage } = require('./support/browser.js');
+const { launch, openPage, skip } = require('./support/browser.js');
 
 const SERVICE = path.join(__dirname, 'children', 'page-service.js');
 const MB = 2 ** 20;
@@ -20,7 +20,7 @@ const LAZY = 'dirty_decay_ms:-1,muzzy_decay_ms:0,narenas:1';
 
 let browser;
 before(async () => {
-  browser = await launch();
+  if (!skip) browser = await launch();
 });
 after(() => browser?.close());
 
@@ -74,13 +74,11 @@ function near(actual, expected, what) {
   assert.ok(Math.abs(actual - expected) <= tolerance, message);
 }
 
-describe('the page', { timeout: 120_000 }, () => {
+describe('the page', { timeout: 120_000, skip }, () => {
   it('shows the figures of the service, in words and exactly, and follows them', async (t) => {
     const service = await startService(t);
     await service.ask('/hold?n=64');
-    const opened = await openPage(t, browser, service.url);
-    if (!opened) return;
-    const { page, complaints } = opened;
+    const { page, complaints } = await openPage(t, browser, service.url);
     await hasVerdict(page);
     const figures = await service.ask('/debug/memory');
     near(await tileBytes(page, 'RSS'), figures.rss, 'RSS');
@@ -112,9 +110,7 @@ describe('the page', { timeout: 120_000 }, () => {
 
   it('splits RSS into parts that sum to it', async (t) => {
     const service = await startService(t);
-    const opened = await openPage(t, browser, service.url);
-    if (!opened) return;
-    const { page } = opened;
+    const { page } = await openPage(t, browser, service.url);
     await hasVerdict(page);
     const [sum, shares] = await page.evaluate(() => {
       const rows = [...document.querySelectorAll('#ledger tbody tr')];
@@ -129,9 +125,7 @@ describe('the page', { timeout: 120_000 }, () => {
   it('purges, says what that did, marks it, and tells when it must wait', async (t) => {
     const service = await startService(t);
     await service.ask('/hold?n=128');
-    const opened = await openPage(t, browser, service.url);
-    if (!opened) return;
-    const { page, complaints } = opened;
+    const { page, complaints } = await openPage(t, browser, service.url);
     await hasVerdict(page);
     await service.ask('/drop');
     const before = await until(
@@ -165,9 +159,7 @@ describe('the page', { timeout: 120_000 }, () => {
 
   it('says that the connection is lost, and goes on when the service is back', async (t) => {
     const first = await startService(t);
-    const opened = await openPage(t, browser, first.url);
-    if (!opened) return;
-    const { page, complaints } = opened;
+    const { page, complaints } = await openPage(t, browser, first.url);
     await isLive(page);
     await first.end();
     await page.waitForSelector('[data-state="lost"]');
@@ -189,9 +181,7 @@ describe('the page', { timeout: 120_000 }, () => {
 
   it('says that nothing comes while the event loop is held', async (t) => {
     const service = await startService(t);
-    const opened = await openPage(t, browser, service.url);
-    if (!opened) return;
-    const { page } = opened;
+    const { page } = await openPage(t, browser, service.url);
     await isLive(page);
     const blocked = service.ask('/block?n=9000');
     await page.waitForSelector('[data-state="silent"]');
@@ -201,9 +191,7 @@ describe('the page', { timeout: 120_000 }, () => {
 
   it('shows arenas, size classes and mappings when asked', async (t) => {
     const service = await startService(t);
-    const opened = await openPage(t, browser, service.url);
-    if (!opened) return;
-    const { page, complaints } = opened;
+    const { page, complaints } = await openPage(t, browser, service.url);
     await isLive(page);
     await page.getByRole('button', { name: 'Inspect' }).click();
     await page.locator('#inspected table').first().waitFor();
@@ -218,9 +206,7 @@ describe('the page', { timeout: 120_000 }, () => {
 
   it('stands still while paused', async (t) => {
     const service = await startService(t);
-    const opened = await openPage(t, browser, service.url);
-    if (!opened) return;
-    const { page } = opened;
+    const { page } = await openPage(t, browser, service.url);
     await hasVerdict(page);
     const pause = page.getByRole('button', { name: 'Pause' });
     await pause.click();
@@ -245,9 +231,7 @@ describe('the page', { timeout: 120_000 }, () => {
 
   it('is read by keyboard: the button, and the samples of a chart', async (t) => {
     const service = await startService(t);
-    const opened = await openPage(t, browser, service.url);
-    if (!opened) return;
-    const { page } = opened;
+    const { page } = await openPage(t, browser, service.url);
     await hasVerdict(page);
     const at = page.locator('#chart-ledger .at');
     const first = await at.textContent();
@@ -273,7 +257,6 @@ describe('the page', { timeout: 120_000 }, () => {
     const service = await startService(t, { args: [TOKEN] });
     const credentials = { httpCredentials: { username: 'any', password: TOKEN } };
     const opened = await openPage(t, browser, service.url, credentials);
-    if (!opened) return;
     await hasVerdict(opened.page);
     assert.ok((await tileBytes(opened.page, 'RSS')) > 20 * MB);
     await opened.page.getByRole('button', { name: 'Purge' }).click();
@@ -286,7 +269,6 @@ describe('the page', { timeout: 120_000 }, () => {
 
   it('keeps its figures without uPlot', async (t) => {
     const service = await startService(t);
-    if (browser === null) return void (await openPage(t, browser));
     const context = await browser.newContext();
     t.after(() => context.close());
     await context.route(/uPlot/, (route) => route.abort());
@@ -299,9 +281,7 @@ describe('the page', { timeout: 120_000 }, () => {
 
   it('runs no script but its own', async (t) => {
     const service = await startService(t);
-    const opened = await openPage(t, browser, service.url);
-    if (!opened) return;
-    const { page } = opened;
+    const { page } = await openPage(t, browser, service.url);
     await hasVerdict(page);
     const blocked = page.waitForEvent('console', {
       predicate: (message) => message.text().includes('Content Security Policy'),
@@ -326,15 +306,13 @@ const SCREENS = {
   'a phone, dark': { viewport: { width: 360, height: 740 }, colorScheme: 'dark', hasTouch: true },
 };
 
-describe('on every screen', { timeout: 120_000 }, () => {
+describe('on every screen', { timeout: 120_000, skip }, () => {
   for (const [name, screen] of Object.entries(SCREENS)) {
     it(`${name}: nothing is in the way of assistive technology, nothing sticks out`, async (t) => {
       const service = await startService(t);
       await service.ask('/hold?n=96');
       await service.ask('/drop');
-      const opened = await openPage(t, browser, service.url, screen);
-      if (!opened) return;
-      const { page, complaints } = opened;
+      const { page, complaints } = await openPage(t, browser, service.url, screen);
       await page.locator('.finding').first().waitFor();
       await page.getByRole('button', { name: 'Inspect' }).click();
       await page.locator('#inspected table').first().waitFor();

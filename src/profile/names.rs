@@ -112,7 +112,9 @@ impl Naming<'_> {
         }
         let mapping = mapping_of(self.mappings, call_site(address));
         let (function, role) = self.function(call_site(address), mapping);
-        let location = self.add(address, Location { address, mapping, function }, role);
+        // Readers look an address up as it stands.
+        let shown = Location { address: call_site(address), mapping, function };
+        let location = self.add(address, shown, role);
         Frame { location, role }
     }
 
