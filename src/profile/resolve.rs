@@ -33,7 +33,7 @@ pub fn resolve(mut dump: Dump, perf_map: &Path) -> Resolved {
                 notes.extend(find_origins(&mut found));
             }
             Err(reason) => notes.push(format!(
-                "JavaScript functions have no names ({reason}): start the program with `npx heapgap run --profile`"
+                "JavaScript functions have no names ({reason}): start the program with NODE_OPTIONS='--perf-basic-prof --interpreted-frames-native-stack'"
             )),
         }
     }

@@ -36,10 +36,11 @@ impl fmt::Display for Unavailable {
         match self {
             Self::Allocator(name) => write!(
                 f,
-                "the live allocator is {name}, and only jemalloc takes heap profiles: start the program with `npx heapgap run`"
+                "the live allocator is {name}, and only jemalloc takes heap profiles: start the program with `MALLOC_CONF={PAIRS} npx heapgap run`"
             ),
-            Self::Build => f.write_str(
-                "this jemalloc was built without profiling (config.prof is false): the one that heapgap ships has it, start the program with `npx heapgap run`",
+            Self::Build => write!(
+                f,
+                "this jemalloc was built without profiling (config.prof is false): the one that heapgap ships has it, start the program with `MALLOC_CONF={PAIRS} npx heapgap run`"
             ),
             Self::Option => write!(
                 f,
