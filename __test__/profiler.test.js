@@ -1,0 +1,48 @@
+'use strict';
+
+const assert = require('node:assert/strict');
+const { test } = require('node:test');
+
+const { profiler } = require('..');
+const { JEMALLOCS, preload } = require('./support/allocators.js');
+const { runChild } = require('./support/child.js');
+
+for (const name of JEMALLOCS) {
+  test(`${name}: nothing faults, whatever runs while it profiles`, async (t) => {
+    const libraries = preload(t, name);
+    if (libraries === null) return;
+    const { rounds, threads, profiles } = await runChild('profiler-load.js', {
+      preload: libraries,
+      env: {
+        MALLOC_CONF: 'prof:true,prof_active:false',
+        NODE_OPTIONS: '--interpreted-frames-native-stack',
+      },
+      args: [5],
+    });
+    assert.ok(rounds > 0 && threads > 0 && profiles > 0, `${rounds}, ${threads}, ${profiles}`);
+  });
+}
+
+test('without jemalloc there is none, and every call says why', async () => {
+  assert.equal(profiler.available, false);
+  assert.match(profiler.why, /jemalloc/);
+  assert.equal(profiler.active, false);
+  assert.equal(profiler.sampleBytes, null);
+  for (const name of ['start', 'stop', 'reset', 'dump', 'profile']) {
+    await assert.rejects(profiler[name](), {
+      code: 'ERR_HEAPGAP_PROFILER_UNAVAILABLE',
+      message: profiler.why,
+    });
+  }
+});
+
+test('a bad option is named, with what was expected and what came', async () => {
+  await assert.rejects(profiler.start({ sampleBytes: '5' }), {
+    code: 'ERR_HEAPGAP_INVALID_ARG_TYPE',
+    message: 'expected `sampleBytes` to be a number from 1024 to 1073741824, got string "5"',
+  });
+  await assert.rejects(profiler.dump({ format: 'svg' }), { code: 'ERR_HEAPGAP_INVALID_ARG_VALUE' });
+  await assert.rejects(profiler.profile({ format: 'jeheap' }), {
+    code: 'ERR_HEAPGAP_INVALID_ARG_VALUE',
+  });
+});
