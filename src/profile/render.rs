@@ -94,7 +94,7 @@ fn subtitle(profile: &Profile, duration: Option<Duration>) -> String {
     let (objects, bytes) =
         shown.fold((0_i64, 0_i64), |(objects, bytes), stack| (objects + stack.objects, bytes + stack.bytes));
     let what = match duration {
-        Some(duration) => format!("grown by in {:.0} s: ", duration.as_secs_f64()),
+        Some(duration) => format!("grown in {:.0} s: ", duration.as_secs_f64()),
         None => "live: ".to_owned(),
     };
     let every = profile.sample_bytes / 1024;
