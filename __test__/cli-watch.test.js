@@ -225,6 +225,28 @@ describe('the drawing', () => {
     assert.doesNotMatch(text, /connection lost|100\.0 MB/);
   });
 
+  it('says when a process was started anew, whose id in a container is the same', () => {
+    const at = (started) => ['hello', { ...HELLO, started }];
+    const first = stateAfter([at(1), ...STREAM.slice(1)]);
+    const hear = (state, [event, data]) => next(state, { event, data });
+    const again = hear(first, at(1));
+    assert.deepEqual([again.notice, again.rows], [null, first.rows]);
+
+    const anew = hear(first, at(2));
+    assert.equal(anew.notice.text, 'process 42 has been started anew');
+    assert.deepEqual([anew.rows, anew.figures, anew.diagnosis], [[], null, null]);
+    const text = drawn(anew, { columns: 80, rows: 24 }).join('\n');
+    assert.match(text, /process 42 has been started anew/);
+    assert.doesNotMatch(text, /100\.0 MB/);
+
+    const line = (before, after) => newLines(before, after, 'hello', () => []);
+    assert.deepEqual(line(first, again), ['connected again']);
+    assert.deepEqual(line(first, anew), ['process 42 has been started anew']);
+    const once = hear(anew, at(3));
+    assert.deepEqual(line(anew, once), ['process 42 has been started anew'], 'each time');
+    assert.notEqual(once.notice, anew.notice);
+  });
+
   it('keeps what matters most at 40 × 12, and at any size', () => {
     const small = drawn(stateAfter(STREAM), { columns: 40, rows: 12 }).join('\n');
     for (const pattern of [/RSS +100/, /limit 512/, /retention: Half/, /dirty +70/, /q quit/])
@@ -563,6 +585,21 @@ describe('without a terminal', () => {
     child.stdout.destroy();
     const [code, signal] = await closed;
     assert.deepEqual([code, signal], [0, null]);
+  });
+
+  it('makes nothing of events that only the command itself may make', async (t) => {
+    const text = '\u001b]2;owned\u0007';
+    const url = await pretend(t, [
+      STREAM[0],
+      ['lost', { reason: text }],
+      ['lost', null],
+      ['notice', { text }],
+      ['notice', null],
+      ...STREAM.slice(1),
+    ]);
+    const { until } = lined(t, url);
+    const all = await until(/verdict retention/);
+    assert.doesNotMatch(all, /owned|lost/);
   });
 
   it('ends with 2 where there is nothing to follow', { timeout: 60_000 }, async (t) => {

@@ -65,7 +65,7 @@ function insideModel(state, now) {
     title: title ?? source,
     facts: [pid && `pid ${pid}`, host && `on ${host}`, node, figures?.allocator, source],
     problem: problemOf(state, now),
-    notice: now - noticed < NOTICE_MS ? notice : null,
+    notice: now - noticed < NOTICE_MS ? notice?.text : null,
     charts: Object.entries(CHARTS).map(([name, column]) => chart(name, rows, (row) => row[column])),
     budget: budgetItems(figures ?? undefined),
     parts: diagnosis?.parts ?? [],

@@ -59,7 +59,7 @@ function newLines(before, after, event, eventsBetween) {
   if (event === 'diagnosis' && diagnosis.verdict !== before.diagnosis?.verdict)
     return [`verdict ${diagnosis.verdict}: ${diagnosis.summary}`];
   if (event !== 'hello') return [];
-  if (notice !== before.notice) return [notice];
+  if (notice !== before.notice) return [notice.text];
   const who = `${hello.title ?? 'process'}, pid ${hello.pid} on ${hello.host}, ${hello.node}`;
   return [before.hello === null ? who : 'connected again'];
 }

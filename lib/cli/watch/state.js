@@ -18,7 +18,7 @@ const startState = (source) => ({
   source,
   /** Why there is no connection; `null` where there is one. */
   lost: null,
-  /** What was last done or noticed, for people. */
+  /** What was last done or noticed, as `{ text }`: another object each time, also where the text is the same. */
   notice: null,
   /** When that was, and when anything last came, in milliseconds. */
   noticed: 0,
@@ -93,9 +93,9 @@ function connected(state, data) {
   const hello = readHello(data);
   const before = state.hello;
   const isOther = before !== null && (before.pid !== hello.pid || before.started !== hello.started);
-  const notice = isOther ? changeOf(before, hello) : null;
+  const notice = isOther ? { text: changeOf(before, hello) } : state.notice;
   const kept = isOther ? startState(state.source) : state;
-  return { ...kept, hello, lost: null, notice: notice ?? state.notice };
+  return { ...kept, hello, lost: null, notice };
 }
 
 const READERS = {
@@ -114,7 +114,7 @@ const READERS = {
   }),
   diagnosis: (state, data) => ({ ...state, diagnosis: readDiagnosis(data) }),
   lost: (state, { reason }) => ({ ...state, lost: reason }),
-  notice: (state, { text: notice }) => ({ ...state, notice }),
+  notice: (state, notice) => ({ ...state, notice }),
 };
 
 /** The state after an event of the stream, or of the keys. */

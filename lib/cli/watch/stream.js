@@ -10,6 +10,9 @@ const RETRY_MS = 1000;
 /** After a host that is gone without a word. */
 const KEEPALIVE_MS = 10_000;
 
+/** What a route says. Other events of `follow` are its own, and whoever answers must not make them. */
+const EVENTS = new Set(['hello', 'history', 'sample', 'diagnosis']);
+
 const HEADERS = { Accept: 'text/event-stream', 'Cache-Control': 'no-store' };
 
 async function open(url, { token, signal }) {
@@ -22,11 +25,13 @@ async function open(url, { token, signal }) {
   throw new Error(`no stream of heapgap's route: it answers ${type}`);
 }
 
-/** Each event of one connection, as `{ event, data }` with the data parsed. */
+/** Each event of the route, as `{ event, data }` with the data parsed. */
 async function* eventsOf(response) {
   const parser = createEventParser();
   for await (const bytes of response) {
-    for (const { event, data } of parser.push(bytes)) yield { event, data: JSON.parse(data) };
+    for (const { event, data } of parser.push(bytes)) {
+      if (EVENTS.has(event)) yield { event, data: JSON.parse(data) };
+    }
   }
 }
 
