@@ -184,6 +184,30 @@ describe('history', () => {
     );
   });
 
+  it('tells what was returned only where that is known', async () => {
+    const { eventsBetween } = await load('history.mjs');
+    const counters = {
+      purge: ['purges', 'released'],
+      governor: ['governorPurges', 'governorReleased'],
+    };
+    for (const [kind, [purges, released]] of Object.entries(counters)) {
+      const at = (count, size) => ({ ...QUIET, [purges]: count, [released]: size });
+      for (const [before, after, returned] of [
+        [5, 8, 3],
+        [5, 5, 0],
+        [5, null, null],
+        [null, 8, null],
+        [null, null, null],
+      ]) {
+        const events = eventsBetween(at(1, before), at(2, after));
+        assert.deepEqual(
+          events.map((event) => [event.kind, event.returned]),
+          [[kind, returned]],
+        );
+      }
+    }
+  });
+
   it('holds a ledger until the next, and not without end', () => {
     const history = historyOf(
       { time: 1000 },

@@ -8,8 +8,10 @@ const path = require('node:path');
 const { after, before, describe, it } = require('node:test');
 
 const axe = require('axe-core');
+const { message } = require('../lib/route/sampler.js');
 const { LIBRARIES } = require('./support/allocators.js');
 const { launch, openPage, skip } = require('./support/browser.js');
+const { look } = require('./support/route.js');
 
 const SERVICE = path.join(__dirname, 'children', 'page-service.js');
 const MB = 2 ** 20;
@@ -44,6 +46,78 @@ async function startService(t, { port = 0, args = [], allocator = 'jemalloc 5.3.
   return { ...started, url: `${origin}/debug/memory`, ask, end };
 }
 
+const hasVerdict = (page) => page.waitForSelector('#verdict .headline');
+
+/** A service that holds so many megabytes, and its page with a verdict; `prepare(page, service)` comes before it loads. */
+async function shown(t, { args, hold = 0, options, prepare = () => {} } = {}) {
+  const service = await startService(t, { args });
+  await service.ask(`/hold?n=${hold}`);
+  const prepared = (page) => prepare(page, service);
+  const opened = await openPage(t, browser, service.url, options, prepared);
+  await hasVerdict(opened.page);
+  return { ...opened, service };
+}
+
+/** What the service's own stream says. */
+async function heardFrom({ port }) {
+  const { req, next } = await look(port);
+  const heard = {};
+  for (const event of ['hello', 'history', 'sample', 'diagnosis']) heard[event] = await next(event);
+  req.destroy();
+  return heard;
+}
+
+/** The same as text, with samples that differ in what `rows` say; the last of them is new. */
+function textOf({ hello, history: { columns }, sample, diagnosis }, rows) {
+  const told = rows.map((row) => columns.map((name, i) => row[name] ?? sample.row[i]));
+  const events = {
+    hello,
+    history: { columns, rows: told.slice(0, -1) },
+    sample: { ...sample, row: told.at(-1) },
+    diagnosis,
+  };
+  const texts = Object.entries(events).map(([name, data]) => message(name, JSON.stringify(data)));
+  return `retry: 1\n${texts.join('')}`;
+}
+
+const newestRss = (page) =>
+  page.locator('#chart-ledger .legend li', { hasText: /^RSS / }).locator('data');
+
+/** At the left end of the chart. */
+async function oldestRss(page) {
+  await page.getByRole('img', { name: /^RSS by its parts/ }).focus();
+  await page.keyboard.press('Home');
+  return Number(await newestRss(page).getAttribute('value'));
+}
+
+/**
+ * The page after a second connection, which knows nothing of what the first one said: RSS of 100 and 200 MB with a
+ * purge in between, then 300 MB. `change` makes the second hello of the first.
+ */
+async function connectedAgain(t, change) {
+  async function prepare(page, service) {
+    const heard = await heardFrom(service);
+    const time = Date.now();
+    const texts = [
+      textOf(heard, [
+        { time, rss: 100 * MB, purges: 0 },
+        { time: time + 1000, rss: 200 * MB, purges: 1 },
+      ]),
+      textOf({ ...heard, hello: change(heard.hello) }, [
+        { time: time + 2000, rss: 300 * MB, purges: 1 },
+      ]),
+    ];
+    await page.route('**/live', async (route) => {
+      const body = texts.shift();
+      // Whoever asks once more waits.
+      if (body) await route.fulfill({ contentType: 'text/event-stream', body });
+    });
+  }
+  const { page } = await shown(t, { prepare });
+  await page.locator(`#chart-ledger .legend data[value="${300 * MB}"]`).waitFor();
+  return page;
+}
+
 const tile = (page, name) => page.locator('.tile', { has: page.locator(`dt:text-is("${name}")`) });
 const tileBytes = async (page, name) =>
   Number(await tile(page, name).locator('data').getAttribute('value'));
@@ -66,7 +140,6 @@ async function until(page, read, check) {
 }
 
 const isLive = (page) => page.waitForSelector('[data-state="live"]');
-const hasVerdict = (page) => page.waitForSelector('#verdict .headline');
 
 function near(actual, expected, what) {
   const tolerance = Math.max(expected * 0.1, 4 * MB);
@@ -76,10 +149,7 @@ function near(actual, expected, what) {
 
 describe('the page', { timeout: 120_000, skip }, () => {
   it('shows the figures of the service, in words and exactly, and follows them', async (t) => {
-    const service = await startService(t);
-    await service.ask('/hold?n=64');
-    const { page, complaints } = await openPage(t, browser, service.url);
-    await hasVerdict(page);
+    const { page, complaints, service } = await shown(t, { hold: 64 });
     const figures = await service.ask('/debug/memory');
     near(await tileBytes(page, 'RSS'), figures.rss, 'RSS');
     near(await tileBytes(page, 'Gap'), figures.gap, 'gap');
@@ -109,9 +179,7 @@ describe('the page', { timeout: 120_000, skip }, () => {
   });
 
   it('splits RSS into parts that sum to it', async (t) => {
-    const service = await startService(t);
-    const { page } = await openPage(t, browser, service.url);
-    await hasVerdict(page);
+    const { page } = await shown(t);
     const [sum, shares] = await page.evaluate(() => {
       const rows = [...document.querySelectorAll('#ledger tbody tr')];
       const sizes = rows.map((row) => Number(row.querySelector('data').value));
@@ -123,10 +191,7 @@ describe('the page', { timeout: 120_000, skip }, () => {
   });
 
   it('purges, says what that did, marks it, and tells when it must wait', async (t) => {
-    const service = await startService(t);
-    await service.ask('/hold?n=128');
-    const { page, complaints } = await openPage(t, browser, service.url);
-    await hasVerdict(page);
+    const { page, complaints, service } = await shown(t, { hold: 128 });
     await service.ask('/drop');
     const before = await until(
       page,
@@ -158,9 +223,7 @@ describe('the page', { timeout: 120_000, skip }, () => {
   });
 
   it('says that the connection is lost, and goes on when the service is back', async (t) => {
-    const first = await startService(t);
-    const { page, complaints } = await openPage(t, browser, first.url);
-    await isLive(page);
+    const { page, complaints, service: first } = await shown(t);
     await first.end();
     await page.waitForSelector('[data-state="lost"]');
     assert.match(await page.locator('#state').textContent(), /Connection lost/);
@@ -180,19 +243,45 @@ describe('the page', { timeout: 120_000, skip }, () => {
   });
 
   it('says that nothing comes while the event loop is held', async (t) => {
-    const service = await startService(t);
-    const { page } = await openPage(t, browser, service.url);
-    await isLive(page);
+    const { page, service } = await shown(t);
     const blocked = service.ask('/block?n=9000');
     await page.waitForSelector('[data-state="silent"]');
     await blocked;
     await isLive(page);
   });
 
-  it('shows arenas, size classes and mappings when asked', async (t) => {
-    const service = await startService(t);
-    const { page, complaints } = await openPage(t, browser, service.url);
+  it('gives up a connection that has died without a word, for a new one', async (t) => {
+    const { page, service } = await shown(t, { prepare: (page) => page.clock.install() });
+    // As dead as it gets: it neither answers nor closes.
+    process.kill(service.pid, 'SIGSTOP');
+    const isLiveRequest = (request) => request.url() === `${service.url}/live`;
+    const givenUp = page.waitForEvent('requestfailed', isLiveRequest);
+    const next = page.waitForRequest(isLiveRequest);
+    await page.clock.fastForward(16_000);
+    await Promise.all([givenUp, next]);
+    assert.equal(await page.locator('body').getAttribute('data-state'), 'silent');
+    process.kill(service.pid, 'SIGCONT');
     await isLive(page);
+  });
+
+  it('keeps its history over a new connection', async (t) => {
+    const page = await connectedAgain(t, (hello) => hello);
+    assert.equal(await page.locator('#notice').isHidden(), true);
+    assert.equal(await oldestRss(page), 100 * MB);
+    assert.match(await page.locator('#events').textContent(), /Purge$/);
+  });
+
+  it('begins anew with a process started anew, whose id in a container is the same', async (t) => {
+    const page = await connectedAgain(t, (hello) => ({ ...hello, started: hello.started + 1 }));
+    const notice = await page.locator('#notice').textContent();
+    assert.match(notice, /^At .* process \d+ on \S+ had been started anew\.$/);
+    assert.equal(await oldestRss(page), 300 * MB);
+    assert.equal(await page.locator('#events li').count(), 0);
+    assert.equal(await page.locator('#no-events').isVisible(), true);
+  });
+
+  it('shows arenas, size classes and mappings when asked', async (t) => {
+    const { page, complaints } = await shown(t);
     await page.getByRole('button', { name: 'Inspect' }).click();
     await page.locator('#inspected table').first().waitFor();
     const titles = await page.locator('#inspected h3').allTextContents();
@@ -205,9 +294,7 @@ describe('the page', { timeout: 120_000, skip }, () => {
   });
 
   it('stands still while paused', async (t) => {
-    const service = await startService(t);
-    const { page } = await openPage(t, browser, service.url);
-    await hasVerdict(page);
+    const { page, service } = await shown(t);
     const pause = page.getByRole('button', { name: 'Pause' });
     await pause.click();
     assert.equal(await pause.getAttribute('aria-pressed'), 'true');
@@ -230,9 +317,7 @@ describe('the page', { timeout: 120_000, skip }, () => {
   });
 
   it('is read by keyboard: the button, and the samples of a chart', async (t) => {
-    const service = await startService(t);
-    const { page } = await openPage(t, browser, service.url);
-    await hasVerdict(page);
+    const { page } = await shown(t);
     const at = page.locator('#chart-ledger .at');
     const first = await at.textContent();
     await until(
@@ -254,13 +339,11 @@ describe('the page', { timeout: 120_000, skip }, () => {
   });
 
   it('asks for the token, and has all that it needs with it', async (t) => {
-    const service = await startService(t, { args: [TOKEN] });
-    const credentials = { httpCredentials: { username: 'any', password: TOKEN } };
-    const opened = await openPage(t, browser, service.url, credentials);
-    await hasVerdict(opened.page);
-    assert.ok((await tileBytes(opened.page, 'RSS')) > 20 * MB);
-    await opened.page.getByRole('button', { name: 'Purge' }).click();
-    await opened.page.locator('#purge-said .headline').waitFor();
+    const options = { httpCredentials: { username: 'any', password: TOKEN } };
+    const { page, service } = await shown(t, { args: [TOKEN], options });
+    assert.ok((await tileBytes(page, 'RSS')) > 20 * MB);
+    await page.getByRole('button', { name: 'Purge' }).click();
+    await page.locator('#purge-said .headline').waitFor();
     const stranger = await browser.newContext();
     t.after(() => stranger.close());
     const answer = await stranger.request.get(`${service.url}/page/app.mjs`);
@@ -268,21 +351,14 @@ describe('the page', { timeout: 120_000, skip }, () => {
   });
 
   it('keeps its figures without uPlot', async (t) => {
-    const service = await startService(t);
-    const context = await browser.newContext();
-    t.after(() => context.close());
-    await context.route(/uPlot/, (route) => route.abort());
-    const page = await context.newPage();
-    await page.goto(service.url);
-    await hasVerdict(page);
+    const prepare = (page) => page.route(/uPlot/, (route) => route.abort());
+    const { page } = await shown(t, { prepare });
     assert.ok((await tileBytes(page, 'RSS')) > 20 * MB);
     await page.getByText('No charts: the package uplot').first().waitFor();
   });
 
   it('runs no script but its own', async (t) => {
-    const service = await startService(t);
-    const { page } = await openPage(t, browser, service.url);
-    await hasVerdict(page);
+    const { page } = await shown(t);
     const blocked = page.waitForEvent('console', {
       predicate: (message) => message.text().includes('Content Security Policy'),
     });
@@ -309,10 +385,8 @@ const SCREENS = {
 describe('on every screen', { timeout: 120_000, skip }, () => {
   for (const [name, screen] of Object.entries(SCREENS)) {
     it(`${name}: nothing is in the way of assistive technology, nothing sticks out`, async (t) => {
-      const service = await startService(t);
-      await service.ask('/hold?n=96');
+      const { page, complaints, service } = await shown(t, { hold: 96, options: screen });
       await service.ask('/drop');
-      const { page, complaints } = await openPage(t, browser, service.url, screen);
       await page.locator('.finding').first().waitFor();
       await page.getByRole('button', { name: 'Inspect' }).click();
       await page.locator('#inspected table').first().waitFor();

@@ -1214,6 +1214,19 @@ describe('what the diagnosis says', () => {
     assert.deepEqual((await ask(port)).json.findings, DIAGNOSIS.findings);
     assert.equal(calls.diagnose, 1);
   });
+
+  it('is waited for, however long it takes, where patienceMs is null', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const run = deferred();
+    const diagnose = () => run.promise;
+    const hasty = createRecentDiagnosis({ diagnose })();
+    const patient = createRecentDiagnosis({ diagnose, patienceMs: null })();
+    t.mock.timers.tick(60_000);
+    assert.match((await hasty).notes[0].reason, /takes more than 2000 ms/);
+    run.resolve(DIAGNOSIS);
+    const { verdict, notes } = await patient;
+    assert.deepEqual([verdict, notes], ['retention', []]);
+  });
 });
 
 describe('inspect', () => {
