@@ -508,7 +508,7 @@ export interface GovernOptions {
   gc?: boolean | undefined;
   /**
    * Keeps a heap profile (pprof) when pressure begins and when the limit mark is passed: what held the native memory
-   * then. It starts `profiler` with the governor, which costs up to a twentieth of the throughput. Where there can be no profile,
+   * then. It starts `profiler` with the governor, which samples all the while. Where there can be no profile,
    * `state().notes` says why. Default `false`.
    */
   profileOnPressure?: boolean | PressureProfileOptions | undefined;

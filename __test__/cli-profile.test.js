@@ -72,8 +72,8 @@ describe('what is asked for', () => {
     const { output, ...rest } = parsed('localhost:3000');
     const url = 'http://localhost:3000/debug/memory';
     assert.deepEqual(rest, { url, seconds: 30, format: 'flamegraph' });
-    assert.match(output, /^heap-localhost-3000-\d{8}T\d{6}Z\.svg$/);
-    assert.match(parsed('[::1]:80', '--format=pprof').output, /^heap--1--\d{8}T\d{6}Z\.pb\.gz$/);
+    assert.match(output, /^heap-localhost-3000-\d{8}T\d{9}Z\.svg$/);
+    assert.match(parsed('[::1]:80', '--format=pprof').output, /^heap--1--\d{8}T\d{9}Z\.pb\.gz$/);
     assert.equal(parsed('a', '--seconds', '0.5').seconds, 0.5);
   });
 

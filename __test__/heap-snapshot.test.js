@@ -99,7 +99,7 @@ for (const [name, host] of HOSTS) {
     assert.match(headers['content-type'], /^application\/json/);
     assert.equal(headers['cache-control'], 'no-store');
     assert.equal(headers['content-length'], undefined);
-    const [, pid, time] = /^attachment; filename="heap-(\d+)-(\d{8}T\d{6}Z)\.heapsnapshot"$/.exec(
+    const [, pid, time] = /^attachment; filename="heap-(\d+)-(\d{8}T\d{9}Z)\.heapsnapshot"$/.exec(
       headers['content-disposition'],
     );
     assert.equal(Number(pid), process.pid);

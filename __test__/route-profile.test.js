@@ -225,7 +225,7 @@ describe('the answer', () => {
     assert.equal(headers['x-content-type-options'], 'nosniff');
     assert.equal(headers.vary, 'Accept');
     const name = new RegExp(
-      `^attachment; filename="heap-${process.pid}-\\d{8}T\\d{6}Z\\.pb\\.gz"$`,
+      `^attachment; filename="heap-${process.pid}-\\d{8}T\\d{9}Z\\.pb\\.gz"$`,
     );
     assert.match(headers['content-disposition'], name);
   });

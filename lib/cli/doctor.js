@@ -5,7 +5,7 @@ const os = require('node:os');
 
 const { examine } = require('../doctor/examine.js');
 const { plain, toJson, toText } = require('../doctor/report.js');
-const { USAGE, fail } = require('./output.js');
+const { fail, usageError } = require('./output.js');
 
 const EXIT_HEALTHY = 0;
 const EXIT_FINDINGS = 1;
@@ -72,7 +72,7 @@ async function doctor(words) {
   try {
     settings = parse(words);
   } catch (error) {
-    return fail(`${error.message}\n${USAGE}`.trimEnd(), EXIT_COULD_NOT_LOOK);
+    return usageError(error.message, EXIT_COULD_NOT_LOOK);
   }
   const { json, pid, timeoutMs } = settings;
   const command = settings.command ?? (pid === undefined ? STARTED_HERE : undefined);

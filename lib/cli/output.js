@@ -51,8 +51,8 @@ function fail(message, status = EXIT_OWN_FAILURE) {
   process.exitCode = status;
 }
 
-function usageError(message) {
-  fail(`${message}\n${USAGE}`.trimEnd());
+function usageError(message, status) {
+  fail(`${message}\n${USAGE}`.trimEnd(), status);
 }
 
 module.exports = { USAGE, fail, say, usageError };

@@ -5,7 +5,7 @@ const os = require('node:os');
 const { pipeline } = require('node:stream/promises');
 
 const { plain } = require('../doctor/report.js');
-const { USAGE, fail } = require('./output.js');
+const { fail, usageError } = require('./output.js');
 const { FORMATS, parse } = require('./profile/options.js');
 const { openOutput } = require('./profile/output.js');
 const { countDown } = require('./profile/progress.js');
@@ -50,7 +50,7 @@ async function profile(words) {
   try {
     settings = parse(words);
   } catch (error) {
-    return fail(`${error.message}\n${USAGE}`.trimEnd(), EXIT_COULD_NOT);
+    return usageError(error.message, EXIT_COULD_NOT);
   }
   const controller = new AbortController();
   let interrupted = null;

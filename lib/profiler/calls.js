@@ -71,8 +71,8 @@ const stop = () => native('profilerStop');
 const reset = () => native('profilerReset');
 
 /** What jemalloc's `text` says, in `as`, less what it said `before`. */
-async function render(text, as, { before = null, durationMs = null } = {}) {
-  const { data } = await native('profilerRender', text, {
+function render(text, as, { before = null, durationMs = null } = {}) {
+  return native('profilerRender', text, {
     format: as,
     before,
     perfMap: perfMapFile(),
@@ -80,7 +80,6 @@ async function render(text, as, { before = null, durationMs = null } = {}) {
     timeMs: Date.now() - (durationMs ?? 0),
     durationMs,
   });
-  return data;
 }
 
 async function dump(options) {

@@ -4,13 +4,11 @@
 const fs = require('node:fs');
 const path = require('node:path');
 
+const { fileName } = require('../file-name.js');
+
 const { constants } = fs;
 
 const OURS = /^heap-\d+-\d{8}T\d{9}Z\.pb\.gz$/;
-
-/** In this form names sort by time, within a process. */
-const nameAt = (time) =>
-  `heap-${process.pid}-${new Date(time).toISOString().replace(/[-:.]/g, '')}.pb.gz`;
 
 /** A folder that others may change holds whatever they put there; a link leads wherever they like. */
 function refuseForeign(directory, { uid, mode }) {
@@ -97,7 +95,7 @@ async function keep(directory, data, bounds, time = Date.now()) {
   const handle = await open(directory);
   try {
     await makeRoom(handle, data.length, bounds);
-    const name = nameAt(time);
+    const name = fileName('pb.gz', { time });
     await write(handle, name, data);
     return path.join(directory, name);
   } finally {

@@ -79,13 +79,15 @@ class PressureProfiles {
     if (now - this.#last < this.#settings.minIntervalMs) return;
     this.#last = now;
     this.#running = true;
-    this.#tell(await this.#keep());
+    const kept = await this.#keep();
     this.#running = false;
+    this.#tell(kept);
   }
 
   async #keep() {
     const time = Date.now();
     try {
+      await this.#started;
       const data = await dump({ format: 'pprof' });
       const file = await keep(this.#settings.directory, data, this.#settings, time);
       return { time, file, bytes: data.length, reason: null };

@@ -13,7 +13,7 @@ const {
 } = require('../errors.js');
 const { refuseCrossSite } = require('./cross-site.js');
 const { debug } = require('../attempt.js');
-const { fileName } = require('./file-name.js');
+const { fileName } = require('../file-name.js');
 const { Refusal } = require('./refusal.js');
 const { begin, isAnswered } = require('./send.js');
 

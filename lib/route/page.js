@@ -24,7 +24,10 @@ const TYPES = {
   '.svg': 'image/svg+xml',
 };
 
-/** Nothing but what is served here (a flame graph in its frame has a policy of its own), no script and no style in the page itself, and no frame around it. */
+/**
+ * Nothing but what is served here, no script and no style in the page itself, and no frame around it. A flame graph, in
+ * its frame, has a policy of its own.
+ */
 const POLICY = [
   "default-src 'none'",
   "script-src 'self'",

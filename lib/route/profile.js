@@ -11,7 +11,7 @@ const {
 const { SAMPLE_BYTES } = require('../profiler/calls.js');
 const { prefersHtml } = require('./accept.js');
 const { refuseCrossSite } = require('./cross-site.js');
-const { fileName } = require('./file-name.js');
+const { fileName } = require('../file-name.js');
 const { createClosing, isGone } = require('./presence.js');
 const { refuseOtherProcess } = require('./purge.js');
 const { Refusal } = require('./refusal.js');

@@ -65,7 +65,7 @@ pub fn profiler_dump(env: &Env) -> napi::Result<Object<'_>, Code> {
 /// How a profile is to be written.
 #[napi(object, use_nullable = true)]
 pub struct Rendering {
-    #[napi(ts_type = "'pprof' | 'flamegraph' | 'stacks'")]
+    #[napi(ts_type = "'pprof' | 'flamegraph'")]
     pub format: String,
     /// jemalloc's text from before, to show the growth since then.
     pub before: Option<Buffer>,
@@ -78,16 +78,8 @@ pub struct Rendering {
     pub duration_ms: Option<f64>,
 }
 
-/// A profile in its format.
-#[napi(object)]
-pub struct RenderedProfile {
-    pub data: Buffer,
-    /// What could not be named, and why.
-    pub notes: Vec<String>,
-}
-
 /// What jemalloc's text says, with names, in another format.
-#[napi(catch_unwind, ts_return_type = "Promise<RenderedProfile>")]
+#[napi(catch_unwind, ts_return_type = "Promise<Buffer>")]
 pub fn profiler_render(env: &Env, text: Buffer, rendering: Rendering) -> napi::Result<Object<'_>, Code> {
     // Copied: another thread must not hold on to JavaScript's memory.
     let request = Request {
@@ -99,19 +91,13 @@ pub fn profiler_render(env: &Env, text: Buffer, rendering: Rendering) -> napi::R
         time: UNIX_EPOCH + millis(rendering.time_ms),
         duration: rendering.duration_ms.map(millis),
     };
-    spawn(
-        env,
-        "heapgap-profiler",
-        || Ok(render(request)?),
-        |rendered| RenderedProfile { data: rendered.data.into(), notes: rendered.notes },
-    )
+    spawn(env, "heapgap-profiler", || Ok(render(request)?), Buffer::from)
 }
 
-/// `index.js` has checked it.
+/// `lib/profiler/calls.js` has checked it.
 fn format_of(name: &str) -> Format {
     match name {
         "flamegraph" => Format::Flamegraph,
-        "stacks" => Format::Stacks,
         _ => Format::Pprof,
     }
 }

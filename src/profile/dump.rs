@@ -18,6 +18,7 @@
 use std::fmt;
 
 use super::{Dump, Mapping, Stack};
+use crate::sources::smaps::{Header, header};
 
 /// What stands between the stacks and the mappings: a copy of `/proc/self/maps`.
 const MAPPINGS: &str = "\n\nMAPPED_LIBRARIES:\n";
@@ -120,7 +121,9 @@ fn counts(line: &str) -> Option<(u64, u64)> {
 /// from 5.3 on and unless `opt.prof_unbias` is false, estimates object by object, and writes those figures
 /// with which jeprof's division yields its estimates (src/prof_data.c, `prof_do_unbias`): the mean stays what
 /// it is, and the division here undoes jemalloc's multiplication. So jeprof's formula is the one for every
-/// version: exact but for the rounding of what is written from 5.3 on, and before for stacks with one size.
+/// version: right but for rounding from 5.3 on, and before for stacks with one size. Only 5.3.1 (with
+/// `opt.disable_large_size_classes`, its default) has sizes above the small ones that its estimate takes for those of the next
+/// size class, up to a quarter more (src/prof_data.c, `prof_unbias_map_init`); a dump does not tell.
 fn estimate(objects: u64, bytes: u64, sample_bytes: u64) -> Option<(i64, i64)> {
     if objects == 0 || bytes == 0 {
         return Some((i64::try_from(objects).ok()?, i64::try_from(bytes).ok()?));
@@ -163,15 +166,9 @@ fn make_room(mappings: &mut Vec<Mapping>, start: u64) {
 /// ` (deleted)`. A name that is no path (`[heap]`, `[anon:v8]`) says what memory is for: such code has no
 /// file. Nor has `[vdso]`, which never allocates.
 fn mapping(line: &str) -> Option<(Mapping, bool)> {
-    let mut words = line.splitn(6, ' ');
-    let (start, end) = words.next()?.split_once('-')?;
-    let hex = |text| u64::from_str_radix(text, 16).ok();
-    let (start, end) = (hex(start)?, hex(end)?);
-    let executable = words.next()?.as_bytes().get(2)? == &b'x';
-    let offset = hex(words.next()?)?;
-    let (_device, _inode) = (words.next()?, words.next()?);
-    let path = words.next().map(str::trim_start).filter(|path| path.starts_with('/')).map(str::to_owned);
-    (start < end).then_some((Mapping { start, end, offset, path, build_id: None }, executable))
+    let Header { start, end, permissions, offset, path, .. } = header(line)?;
+    let path = path.filter(|path| path.starts_with('/')).map(str::to_owned);
+    Some((Mapping { start, end, offset, path, build_id: None }, permissions[2] == b'x'))
 }
 
 #[cfg(test)]

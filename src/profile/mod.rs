@@ -1,8 +1,8 @@
 //! Heap profiles: which stacks hold the memory that jemalloc has sampled.
 //!
 //! `dump` reads what jemalloc writes, `growth` subtracts one dump from another, `names` turns addresses into
-//! functions and folds what nobody asked about, `pprof` and `flamegraph` write files for viewers. All of them
-//! are pure; what they need of files comes from `sources/`.
+//! functions and folds what nobody asked about, `pprof` and `flamegraph` write files for viewers: all of them pure.
+//! `resolve` asks `sources/` what files call the addresses; `render` puts it all together.
 
 pub mod dump;
 pub mod flamegraph;
@@ -18,7 +18,7 @@ pub struct Dump {
     /// The mean number of bytes between two samples.
     pub sample_bytes: u64,
     pub stacks: Vec<Stack>,
-    /// The address space at that moment: what is executable or of a file.
+    /// What was executable at that moment.
     pub mappings: Vec<Mapping>,
 }
 

@@ -5,18 +5,14 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use serde::Serialize;
-
 use super::resolve::{Resolved, resolve};
-use super::{Dump, Kind, Profile, dump, flamegraph, growth, pprof};
+use super::{Dump, Profile, dump, flamegraph, growth, pprof};
 
 /// What a profile is written as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     Pprof,
     Flamegraph,
-    /// JSON for heapgap's own use.
-    Stacks,
 }
 
 /// What is to be written, of what.
@@ -35,20 +31,12 @@ pub struct Request {
     pub duration: Option<Duration>,
 }
 
-/// The file's bytes, and what could not be named and why.
-#[derive(Debug)]
-pub struct Rendered {
-    pub data: Vec<u8>,
-    pub notes: Vec<String>,
-}
-
 /// Why nothing was written.
 #[derive(Debug)]
 pub enum Error {
     Dump(dump::Error),
     Growth(growth::Incomparable),
     Write(io::Error),
-    Json(serde_json::Error),
 }
 
 impl fmt::Display for Error {
@@ -57,30 +45,25 @@ impl fmt::Display for Error {
             Self::Dump(error) => write!(f, "{error}"),
             Self::Growth(error) => write!(f, "{error}"),
             Self::Write(error) => write!(f, "the profile could not be written: {error}"),
-            Self::Json(error) => write!(f, "the profile could not be written: {error}"),
         }
     }
 }
 
 /// Reads, subtracts, names and writes. Takes as long as it takes: on a thread of its own.
-pub fn render(request: Request) -> Result<Rendered, Error> {
+pub fn render(request: Request) -> Result<Vec<u8>, Error> {
     let mut dump = parse(&request.text)?;
     drop(request.text);
     if let Some(before) = &request.before {
         dump = growth::between(&parse(before)?, dump).map_err(Error::Growth)?;
     }
     let Resolved { profile, notes } = resolve(dump, &request.perf_map);
-    let data = match request.format {
-        Format::Pprof => {
-            pprof::encode(&profile, request.time, request.duration, &notes).map_err(Error::Write)?
-        }
+    let written = match request.format {
+        Format::Pprof => pprof::encode(&profile, request.time, request.duration, &notes),
         Format::Flamegraph => {
-            let subtitle = subtitle(&profile, request.duration);
-            flamegraph::draw(&profile, &request.title, &subtitle).map_err(Error::Write)?
+            flamegraph::draw(&profile, &request.title, &subtitle(&profile, request.duration))
         }
-        Format::Stacks => serde_json::to_vec(&Stacks::of(&profile)).map_err(Error::Json)?,
     };
-    Ok(Rendered { data, notes })
+    written.map_err(Error::Write)
 }
 
 fn parse(text: &[u8]) -> Result<Dump, Error> {
@@ -102,62 +85,4 @@ fn subtitle(profile: &Profile, duration: Option<Duration>) -> String {
         "{what}{:.1} MB in {objects} objects, estimated from a sample every {every} KiB",
         bytes as f64 / 1e6
     )
-}
-
-/// All stacks, the largest first.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Stacks<'a> {
-    sample_bytes: u64,
-    objects: i64,
-    bytes: i64,
-    stacks: Vec<StackRow<'a>>,
-}
-
-#[derive(Serialize)]
-struct StackRow<'a> {
-    objects: i64,
-    bytes: i64,
-    /// The innermost first.
-    frames: Vec<FrameRow<'a>>,
-}
-
-#[derive(Serialize)]
-struct FrameRow<'a> {
-    name: &'a str,
-    file: Option<&'a str>,
-    line: Option<u32>,
-    kind: &'static str,
-}
-
-impl<'a> Stacks<'a> {
-    fn of(profile: &'a Profile) -> Self {
-        let stacks = profile.stacks.iter().map(|stack| StackRow {
-            objects: stack.objects,
-            bytes: stack.bytes,
-            frames: stack.locations.iter().filter_map(|&index| FrameRow::of(profile, index)).collect(),
-        });
-        Self {
-            sample_bytes: profile.sample_bytes,
-            objects: profile.stacks.iter().map(|stack| stack.objects).sum(),
-            bytes: profile.stacks.iter().map(|stack| stack.bytes).sum(),
-            stacks: stacks.collect(),
-        }
-    }
-}
-
-impl<'a> FrameRow<'a> {
-    fn of(profile: &'a Profile, index: usize) -> Option<Self> {
-        let function = &profile.locations.get(index)?.function;
-        Some(Self {
-            name: &function.name,
-            file: function.file.as_deref(),
-            line: function.line,
-            kind: match function.kind {
-                Kind::Native => "native",
-                Kind::JavaScript => "javascript",
-                Kind::Unknown => "unknown",
-            },
-        })
-    }
 }

@@ -195,7 +195,7 @@ impl Parser {
     /// A mapping starts with its addresses in lower case, and what follows is `Name: value`.
     fn line(&mut self, line: &str) -> Option<()> {
         if !line.starts_with(|first: char| first.is_ascii_uppercase()) {
-            let mapping = header(line)?;
+            let mapping = header(line)?.mapping();
             let follows = self.mappings.last().is_none_or(|last| self.counted && last.end < mapping.end);
             self.make_room(&mapping);
             self.mappings.push(mapping);
@@ -241,30 +241,53 @@ impl Parser {
     }
 }
 
+/// A line of `/proc/<pid>/maps`, and the first of a mapping in `smaps`.
+pub struct Header<'a> {
+    pub start: u64,
+    pub end: u64,
+    /// Such as `rw-p`.
+    pub permissions: [u8; 4],
+    /// Where in its file it starts.
+    pub offset: u64,
+    pub device: (u32, u32),
+    pub inode: u64,
+    /// A file, as the kernel writes it, or in brackets what the memory is for.
+    pub path: Option<&'a str>,
+}
+
+impl Header<'_> {
+    fn mapping(&self) -> Mapping {
+        let [read, write, execute, shared] = self.permissions;
+        Mapping {
+            start: self.start,
+            end: self.end,
+            read: read == b'r',
+            write: write == b'w',
+            execute: execute == b'x',
+            shared: shared == b's',
+            device: self.device,
+            inode: self.inode,
+            path: self.path.map(str::to_owned),
+            ..Mapping::default()
+        }
+    }
+}
+
 /// `7f0e90000000-7f0e90021000 rw-p 00000000 00:00 0                          [heap]`
-fn header(line: &str) -> Option<Mapping> {
+pub fn header(line: &str) -> Option<Header<'_>> {
     let mut words = line.splitn(6, ' ');
     let (start, end) = words.next()?.split_once('-')?;
     let hex = |text| u64::from_str_radix(text, 16).ok();
     let (start, end) = (hex(start)?, hex(end)?);
     let permissions = words.next()?.as_bytes();
-    words.next()?;
+    let offset = hex(words.next()?)?;
     let (major, minor) = words.next()?.split_once(':')?;
     let inode = words.next()?.parse().ok()?;
     // The path is padded to a column of its own.
     let path = words.next().map(|path| path.trim_start_matches(' ')).filter(|path| !path.is_empty());
-    (start < end && permissions.len() == 4).then(|| Mapping {
-        start,
-        end,
-        read: permissions[0] == b'r',
-        write: permissions[1] == b'w',
-        execute: permissions[2] == b'x',
-        shared: permissions[3] == b's',
-        device: (u32::from_str_radix(major, 16).unwrap_or(0), u32::from_str_radix(minor, 16).unwrap_or(0)),
-        inode,
-        path: path.map(str::to_owned),
-        ..Mapping::default()
-    })
+    let permissions = permissions.try_into().ok()?;
+    let device = (u32::from_str_radix(major, 16).unwrap_or(0), u32::from_str_radix(minor, 16).unwrap_or(0));
+    (start < end).then_some(Header { start, end, permissions, offset, device, inode, path })
 }
 
 fn flags(words: &str) -> Flags {

@@ -518,7 +518,7 @@ mod tests {
         for (root, source, file) in [
             ("", "../src/a%20b.ts", "/app/src/a b.ts"),
             ("..", "src/a.ts", "/app/src/a.ts"),
-            ("/work/", "a.ts", "/work/a.ts"),
+            ("/app/", "a.ts", "/app/a.ts"),
             ("", "/a.ts", "/a.ts"),
             ("", "file:///x/a.ts", "/x/a.ts"),
             ("", "webpack://app/./src/a.ts", "webpack://app/./src/a.ts"),

@@ -4,6 +4,7 @@
 const { parseArgs } = require('node:util');
 
 const { plain } = require('../../doctor/report.js');
+const { fileName } = require('../../file-name.js');
 const { parseAddress } = require('../watch/target.js');
 
 /** How the route answers with each, and what its files are called. */
@@ -43,10 +44,8 @@ function readFormat(given, output = '') {
 }
 
 /** In the current folder: of whom, and of when. */
-function defaultName({ host }, format) {
-  const time = new Date().toISOString().replace(/[-:]|\.\d+/g, '');
-  return `heap-${host.replace(/[^\w.-]+/g, '-')}-${time}${FORMATS[format].extension}`;
-}
+const defaultName = ({ host }, format) =>
+  fileName(FORMATS[format].extension.slice(1), { whose: host.replace(/[^\w.-]+/g, '-') });
 
 /** Throws what is wrong with it. */
 function parse(args) {

@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tikv_jemalloc_ctl::raw;
 
 use crate::live::symbols;
+use crate::sources::smaps::header;
 use crate::sources::{Absent, own_memory};
 
 /// jemalloc's `prof_backtrace_hook_t`: fills at most `max` addresses into `vec`, and says in `len` how many.
@@ -62,7 +63,7 @@ impl Unwinder {
 
 static UNWINDER: OnceLock<Option<Unwinder>> = OnceLock::new();
 
-/// Where the main thread's stack begins (its highest address).
+/// The end of the main thread's stack; 0 until the hook is installed.
 static MAIN_STACK_END: AtomicUsize = AtomicUsize::new(0);
 
 /// What jemalloc called before.
@@ -76,7 +77,8 @@ pub fn install() -> Result<(), Absent> {
     if !can_read_stack() {
         return Err(Absent::Because("the kernel lets no process read itself (process_vm_readv)"));
     }
-    MAIN_STACK_END.store(main_stack_end().unwrap_or(0), Ordering::Relaxed);
+    let end = main_stack_end().ok_or(Absent::Because("/proc/self/maps does not tell where the stack is"))?;
+    MAIN_STACK_END.store(end, Ordering::Relaxed);
     // SAFETY: the key's type is that of jemalloc's prof_hook.h.
     let current = unsafe { raw::read::<Option<Hook>>(KEY) }.map_err(|_| NO_KEY)?;
     let _ = BEFORE.set(current.ok_or(NO_KEY)?);
@@ -102,9 +104,8 @@ fn can_read_stack() -> bool {
 
 fn main_stack_end() -> Option<usize> {
     let maps = fs::read_to_string("/proc/self/maps").ok()?;
-    let stack = maps.lines().find(|line| line.ends_with("[stack]"))?;
-    let (_, end) = stack.split(' ').next()?.split_once('-')?;
-    usize::from_str_radix(end, 16).ok()
+    let stack = maps.lines().filter_map(header).find(|mapping| mapping.path == Some("[stack]"))?;
+    usize::try_from(stack.end).ok()
 }
 
 /// The addresses so far, and the frame pointer of the last.

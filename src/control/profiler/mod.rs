@@ -29,6 +29,8 @@ pub enum Unavailable {
     Build,
     /// It was not asked for at start.
     Option,
+    /// This jemalloc does not have a key that it takes.
+    Key(&'static str),
 }
 
 impl fmt::Display for Unavailable {
@@ -46,6 +48,7 @@ impl fmt::Display for Unavailable {
                 f,
                 "jemalloc was started without profiling, and that cannot be changed later: start the program with MALLOC_CONF={PAIRS}"
             ),
+            Self::Key(key) => write!(f, "this jemalloc has no {key}"),
         }
     }
 }
@@ -72,16 +75,17 @@ pub fn state() -> Result<State, Unavailable> {
     if !flag(b"opt.prof\0") {
         return Err(Unavailable::Option);
     }
+    let missing = |key| move |_| Unavailable::Key(key);
+    // SAFETY: a bool (jemalloc(3), prof.active).
+    let active = unsafe { raw::read::<bool>(b"prof.active\0") }.map_err(missing("prof.active"))?;
     // SAFETY: a size_t (jemalloc(3), prof.lg_sample).
-    let exponent = unsafe { raw::read::<usize>(b"prof.lg_sample\0") }.unwrap_or(DEFAULT_EXPONENT);
-    Ok(State { active: flag(b"prof.active\0"), sample_bytes: 1 << exponent.min(63) })
+    let exponent = unsafe { raw::read::<usize>(b"prof.lg_sample\0") }.map_err(missing("prof.lg_sample"))?;
+    Ok(State { active, sample_bytes: 1 << exponent.min(63) })
 }
 
-/// jemalloc(3), opt.lg_prof_sample: 512 KiB.
-const DEFAULT_EXPONENT: usize = 19;
-
+/// Where there is no such key, there is no such thing.
 fn flag(key: &[u8]) -> bool {
-    // SAFETY: each of the keys given is a bool in jemalloc(3).
+    // SAFETY: both keys given are a bool in jemalloc(3).
     unsafe { raw::read::<bool>(key) }.unwrap_or(false)
 }
 
