@@ -66,7 +66,8 @@ for (const name of JEMALLOCS) {
       for (const end of ends) {
         const seen = await run(libraries, settings, end);
         assert.equal(seen.tightened, true);
-        assert.deepEqual(seen.before, plain.before);
+        // Which of V8's own threads has allocated by now, and has an arena, is not told by the program.
+        assertUntouched(seen.before, plain.afterwards, defaults, 'before');
         assert.ok(seen.during.length > seen.before.length, 'arenas were made under pressure');
         const oversize = indices(plain.during).at(-1);
         assert.ok(indices(seen.during).includes(oversize), 'and the one for large blocks');
