@@ -48,7 +48,7 @@ const hasText = (locator, text) => locator.filter({ hasText: text }).waitFor();
 describe('native memory by stack', { timeout: 120_000, skip }, () => {
   for (const [name, screen] of Object.entries(SCREENS)) {
     it(`${name}: is drawn, by a script that cannot reach the page`, async (t) => {
-      const opened = await open(t, { screen, nodeArgs: NAMED });
+      const opened = await open(t, { screen, named: NAMED });
       if (opened === null) return;
       const { page, said, service } = opened;
       await choose(page, 1);

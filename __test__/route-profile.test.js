@@ -401,7 +401,7 @@ for (const name of JEMALLOCS) {
     it('tells what it allocated, and where; the profiler is off before and after', async (t) => {
       const library = preload(t, name);
       if (library === null) return;
-      const service = await startService(t, { preload: library, nodeArgs: NAMED });
+      const service = await startService(t, { preload: library, named: NAMED });
       const before = await service.held();
       assert.equal(before.active, false);
       const answered = fetched(service, 'seconds=2&format=flamegraph&sampleBytes=65536');

@@ -17,9 +17,16 @@ const ALWAYS = [
   'cache_oblivious:false',
 ];
 
-/** The pairs that fit what `container()` found. */
-function fittedMallocConf({ cpus, thp }) {
-  const pairs = [...ALWAYS];
+/**
+ * A profile can be had, and none is taken. Uncorrected: the correction of 5.3.1 goes by size classes that
+ * large blocks no longer have there, and adds up to a quarter (prof_unbias_map_init in its src/prof_data.c,
+ * disable_large_size_classes in its src/sc.c).
+ */
+const PROFILABLE = ['prof:true', 'prof_active:false', 'prof_unbias:false'];
+
+/** The pairs that fit what `container()` found; with those of `profiling`, where jemalloc can do it. */
+function fittedMallocConf({ cpus, thp }, { profiling = false } = {}) {
+  const pairs = [...ALWAYS, ...(profiling ? PROFILABLE : [])];
   // jemalloc counts the CPUs of the affinity mask and knows nothing of a quota (malloc_ncpus in its
   // src/jemalloc.c).
   if (cpus !== null) pairs.push(`narenas:${arenasFor(cpus)}`);

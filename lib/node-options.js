@@ -19,4 +19,13 @@ function withRequire(options, file) {
   return options ? `${options} ${requireOption(file)}` : requireOption(file);
 }
 
-module.exports = { requireOption, withRequire, wordsOf };
+/** Has V8 give each interpreted function code of its own, which has a name; else all of them share one. */
+const NAMING_FLAG = '--interpreted-frames-native-stack';
+
+/** `options` with `flag`, once. */
+function withFlag(options, flag) {
+  if (wordsOf(options ?? '').includes(flag)) return options;
+  return options ? `${options} ${flag}` : flag;
+}
+
+module.exports = { NAMING_FLAG, requireOption, withFlag, withRequire, wordsOf };

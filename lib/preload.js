@@ -1,13 +1,17 @@
 'use strict';
-// Puts this process on the shipped jemalloc, and governs it where HEAPGAP_GOVERN says so. Loaded before anything
-// else, by `import 'heapgap/preload'` as the first line or by `node -r heapgap/preload`.
+// Puts this process on the shipped jemalloc; governs it where HEAPGAP_GOVERN says so, and names its code where
+// HEAPGAP_PROFILE does. Loaded before anything else, by `import 'heapgap/preload'` as the first line or by `node -r heapgap/preload`.
 
 const { isMainThread } = require('node:worker_threads');
 
-const { allocator } = require('./native.js');
+const { addon, allocator, why: whyNoAddon } = require('./native.js');
 
 /** HEAPGAP_PRELOAD=0: leave this process and its children on the allocator that they have. */
-const { HEAPGAP_PRELOAD: setting = '1', HEAPGAP_GOVERN: governing = '' } = process.env;
+const {
+  HEAPGAP_PRELOAD: setting = '1',
+  HEAPGAP_GOVERN: governing = '',
+  HEAPGAP_PROFILE: profiling = '',
+} = process.env;
 
 function preload() {
   if (!isMainThread || setting === '0') return;
@@ -32,6 +36,18 @@ function govern() {
   }
 }
 
+/** Also in worker threads: V8 tells each thread of its own code. */
+function nameCode() {
+  if (profiling === '' || profiling === '0') return;
+  const why =
+    profiling === '1' ? reasonNotToName() : `expected 0 or 1, got ${JSON.stringify(profiling)}`;
+  if (why === null) return;
+  const message = `heap profiles do not name JavaScript functions here: ${why} (HEAPGAP_PROFILE=0 asks for none)`;
+  process.emitWarning(message, { type: 'HeapgapWarning', code: 'HEAPGAP_PROFILE' });
+}
+
+const reasonNotToName = () => (addon ? addon.profilerNameCode() : whyNoAddon);
+
 // A service must not fail to start because of its allocator.
 try {
   preload();
@@ -39,4 +55,5 @@ try {
   require('./reexec.js').warn(error.message);
 }
 // A process that starts anew does not come here.
+nameCode();
 govern();

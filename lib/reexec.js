@@ -163,10 +163,19 @@ function failureToStart(variables, library) {
   return lines.find((line) => line.includes(library)) ?? null;
 }
 
+function namingVariables() {
+  const { NAMING_FLAG, withFlag } = require('./node-options.js');
+  return { NODE_OPTIONS: withFlag(process.env.NODE_OPTIONS, NAMING_FLAG) };
+}
+
 function startAnew(library) {
   const why = objection();
   if (why) return warn(why);
-  const variables = { ...jemallocVariables(process.env, library), [GUARD]: identity() };
+  const variables = {
+    ...jemallocVariables(process.env, library),
+    ...(process.env.HEAPGAP_PROFILE === '1' && namingVariables()),
+    [GUARD]: identity(),
+  };
   const failure = failureToStart(variables, library);
   if (failure) return giveUp(failure);
   try {

@@ -3,7 +3,7 @@
 
 const fs = require('node:fs');
 
-const USAGE = `usage: heapgap run [--govern] [--] <command> [argument…]
+const USAGE = `usage: heapgap run [--govern] [--profile] [--] <command> [argument…]
        heapgap path
        heapgap doctor [--json] [--pid <n>] [--timeout <seconds>] [-- <command> [argument…]]
        heapgap watch <url | pid>
@@ -15,6 +15,8 @@ run   starts the command on the jemalloc that heapgap ships. LD_PRELOAD and MALL
       so its pid, signals and exit status are its own.
       --govern starts a governor in each Node.js process of the command, through NODE_OPTIONS, where what
       is there is kept. HEAPGAP_GOVERN=1 does the same, or its options as JSON; 0 turns it off.
+      --profile has V8 tell the names of JavaScript functions, for heap profiles, which can be had either way.
+      HEAPGAP_PROFILE=1 does the same, 0 turns it off.
 path  prints where that jemalloc is, for an LD_PRELOAD of your own.
 doctor
       says whether jemalloc is live and set up well, and what to change where it is not: in this

@@ -19,10 +19,18 @@ const FROM_TERMINAL = ['SIGINT', 'SIGQUIT'];
 const FORWARDED = [...FROM_TERMINAL, 'SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'];
 
 const GOVERN = '--govern';
+const PROFILE = '--profile';
 const PRELOAD = path.join(__dirname, '..', 'preload.js');
 
+/** Our own options, and what follows them. */
+function split(given) {
+  const end = given.findIndex((word) => word !== GOVERN && word !== PROFILE);
+  const at = end < 0 ? given.length : end;
+  return { options: given.slice(0, at), words: given.slice(at) };
+}
+
 function run(given) {
-  const words = given[0] === GOVERN ? given.slice(1) : given;
+  const { options, words } = split(given);
   const [command, ...args] = words[0] === '--' ? words.slice(1) : words;
   if (command === undefined)
     return usageError('run needs a command, such as: heapgap run -- node server.js');
@@ -33,7 +41,7 @@ function run(given) {
   if (!library) say(`starting ${command} without jemalloc: ${why}`);
   const variables = {
     ...(library && jemallocVariables(process.env, library)),
-    ...((given[0] === GOVERN || process.env.HEAPGAP_GOVERN) && governed(command, library)),
+    ...loaded(command, library, options),
   };
   try {
     if (!addon) return runAsChild(command, args, variables);
@@ -43,20 +51,34 @@ function run(given) {
   }
 }
 
-/** What makes each Node.js process of the command govern itself. */
-function governed(command, library) {
-  const { HEAPGAP_GOVERN: setting, NODE_OPTIONS } = process.env;
-  // Who runs the service turns it off so, whatever its command says.
-  if (setting === '0') return {};
+/** By option: the variable that does the same, and wins; and what the command is without. */
+const SWITCHES = {
+  [GOVERN]: { variable: 'HEAPGAP_GOVERN', without: 'a governor' },
+  [PROFILE]: { variable: 'HEAPGAP_PROFILE', without: 'names for JavaScript functions' },
+};
+
+/** What has heapgap/preload do what was asked for, in each Node.js process of the command. */
+function loaded(command, library, options) {
+  const { env } = process;
+  // Who runs the service turns it off by 0, whatever its command says.
+  const isAsked = ([option, { variable }]) =>
+    env[variable] !== '0' && (options.includes(option) || Boolean(env[variable]));
+  const asked = Object.entries(SWITCHES).filter(isAsked);
+  if (asked.length === 0) return {};
   if (!addon) {
-    say(`starting ${command} without a governor: ${whyNoAddon}`);
+    const missing = asked.map(([, { without }]) => without).join(' and ');
+    say(`starting ${command} without ${missing}: ${whyNoAddon}`);
     return {};
   }
   // Loaded when asked for: most commands are started without.
-  const { withRequire } = require('../node-options.js');
+  const { NAMING_FLAG, withFlag, withRequire } = require('../node-options.js');
+  const names = asked.map(([option]) => option);
+  const flagged = names.includes(PROFILE)
+    ? withFlag(env.NODE_OPTIONS, NAMING_FLAG)
+    : env.NODE_OPTIONS;
   return {
-    HEAPGAP_GOVERN: setting || '1',
-    NODE_OPTIONS: withRequire(NODE_OPTIONS, PRELOAD),
+    ...Object.fromEntries(asked.map(([, { variable }]) => [variable, env[variable] || '1'])),
+    NODE_OPTIONS: withRequire(flagged, PRELOAD),
     // heapgap/preload would look for the same library, in vain, and say so in each process.
     ...(!library && { HEAPGAP_PRELOAD: '0' }),
   };

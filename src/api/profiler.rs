@@ -7,9 +7,10 @@ use napi::bindgen_prelude::{Buffer, Object};
 use napi_derive::napi;
 
 use super::background::spawn;
-use crate::control::profiler;
+use crate::control::profiler::{self, code_events};
 use crate::error::Code;
 use crate::profile::render::{Format, Request, render};
+use crate::profile::resolve::Generated;
 
 /// What the profiler does at the moment.
 #[napi(object, use_nullable = true)]
@@ -86,7 +87,7 @@ pub fn profiler_render(env: &Env, text: Buffer, rendering: Rendering) -> napi::R
         format: format_of(&rendering.format),
         text: text.to_vec(),
         before: rendering.before.map(|before| before.to_vec()),
-        perf_map: rendering.perf_map.into(),
+        code: Generated { events: code_events::names_of, map: rendering.perf_map.into() },
         title: rendering.title,
         time: UNIX_EPOCH + millis(rendering.time_ms),
         duration: rendering.duration_ms.map(millis),
@@ -104,4 +105,10 @@ fn format_of(name: &str) -> Format {
 
 fn millis(number: f64) -> Duration {
     Duration::try_from_secs_f64(number / 1000.0).unwrap_or_default()
+}
+
+/// Hears from now on what V8 calls the code that this thread's isolate generates. Answers why not, or `null`.
+#[napi(catch_unwind)]
+pub fn profiler_name_code() -> Option<String> {
+    code_events::listen().err().map(|reason| reason.to_string())
 }

@@ -2,10 +2,9 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use super::resolve::{Resolved, resolve};
+use super::resolve::{Generated, Resolved, resolve};
 use super::{Dump, Profile, dump, flamegraph, growth, pprof};
 
 /// What a profile is written as.
@@ -22,8 +21,7 @@ pub struct Request {
     /// jemalloc's texts: the one to show, and one from before that it is compared with.
     pub text: Vec<u8>,
     pub before: Option<Vec<u8>>,
-    /// V8's map of that process.
-    pub perf_map: PathBuf,
+    pub code: Generated,
     /// What the process is called.
     pub title: String,
     pub time: SystemTime,
@@ -56,7 +54,7 @@ pub fn render(request: Request) -> Result<Vec<u8>, Error> {
     if let Some(before) = &request.before {
         dump = growth::between(&parse(before)?, dump).map_err(Error::Growth)?;
     }
-    let Resolved { profile, notes } = resolve(dump, &request.perf_map);
+    let Resolved { profile, notes } = resolve(dump, &request.code);
     let written = match request.format {
         Format::Pprof => pprof::encode(&profile, request.time, request.duration, &notes),
         Format::Flamegraph => {

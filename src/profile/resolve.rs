@@ -1,12 +1,12 @@
 //! Looks up in files what the addresses of a dump are called.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
 
 use super::names::{Lookup, call_site, mapping_of, name, place_of};
 use super::{Dump, Mapping, Profile};
 use crate::sources::source_map::Place;
-use crate::sources::{elf, perf_map, source_map};
+use crate::sources::{Absent, elf, perf_map, source_map};
 
 /// A profile with names, and what could not be named and why.
 #[derive(Debug, Default)]
@@ -15,8 +15,30 @@ pub struct Resolved {
     pub notes: Vec<String>,
 }
 
-/// Names what `dump` holds; `perf_map` is V8's map of the process that was dumped.
-pub fn resolve(mut dump: Dump, perf_map: &Path) -> Resolved {
+/// What V8 calls the code that it has generated.
+#[derive(Debug)]
+pub struct Generated {
+    /// The names of what covers the addresses given; `None` where V8 was not asked for them.
+    pub events: fn(&[u64]) -> Option<HashMap<u64, String>>,
+    /// Where V8 writes them, if it was told to.
+    pub map: PathBuf,
+}
+
+impl Generated {
+    /// The names of `sites`, which are sorted; fails where V8 told none in either way.
+    fn names(&self, sites: &[u64]) -> Result<HashMap<u64, String>, Absent> {
+        let Some(mut names) = (self.events)(sites) else { return perf_map::read(&self.map, sites) };
+        let unnamed: Vec<_> = sites.iter().copied().filter(|site| !names.contains_key(site)).collect();
+        if !unnamed.is_empty() {
+            // From before V8 was asked for events.
+            names.extend(perf_map::read(&self.map, &unnamed).unwrap_or_default());
+        }
+        Ok(names)
+    }
+}
+
+/// Names what `dump` of this process holds.
+pub fn resolve(mut dump: Dump, code: &Generated) -> Resolved {
     let (of_files, generated) = call_sites(&dump);
     let mut found = Lookup::default();
     let mut notes = Vec::new();
@@ -27,13 +49,13 @@ pub fn resolve(mut dump: Dump, perf_map: &Path) -> Resolved {
         }
     }
     if !generated.is_empty() {
-        match perf_map::read(perf_map, &generated) {
+        match code.names(&generated) {
             Ok(names) => {
                 found.generated = names;
                 notes.extend(find_origins(&mut found));
             }
             Err(reason) => notes.push(format!(
-                "JavaScript functions have no names ({reason}): start the program with NODE_OPTIONS='--perf-basic-prof --interpreted-frames-native-stack'"
+                "JavaScript functions have no names ({reason}): start the program with `npx heapgap run --profile`"
             )),
         }
     }
@@ -59,12 +81,7 @@ fn call_sites(dump: &Dump) -> (BTreeMap<String, Vec<Site>>, Vec<u64>) {
     (of_files, generated)
 }
 
-fn name_file(
-    path: &str,
-    sites: &[Site],
-    mappings: &mut [Mapping],
-    found: &mut Lookup,
-) -> Result<(), crate::sources::Absent> {
+fn name_file(path: &str, sites: &[Site], mappings: &mut [Mapping], found: &mut Lookup) -> Result<(), Absent> {
     let place = |&(site, index): &Site| {
         mappings.get(index).map_or(0, |mapping| site - mapping.start + mapping.offset)
     };

@@ -3,6 +3,7 @@
 //! Each call here may wait for a dump that another thread takes: never on the JavaScript thread, but for
 //! [`state`].
 
+pub mod code_events;
 mod hook;
 
 use std::ffi::{CString, c_char};
@@ -16,9 +17,6 @@ use tikv_jemalloc_ctl::raw;
 
 use crate::live::{Kind, allocator};
 use crate::sources::Absent;
-
-/// What must stand in `MALLOC_CONF` for profiling to be possible.
-const PAIRS: &str = "prof:true,prof_active:false";
 
 /// Why there can be no profile in this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,15 +36,15 @@ impl fmt::Display for Unavailable {
         match self {
             Self::Allocator(name) => write!(
                 f,
-                "the live allocator is {name}, and only jemalloc takes heap profiles: start the program with `MALLOC_CONF={PAIRS} npx heapgap run`"
+                "the live allocator is {name}, and only jemalloc takes heap profiles: start the program with `npx heapgap run`"
             ),
             Self::Build => write!(
                 f,
-                "this jemalloc was built without profiling (config.prof is false): the one that heapgap ships has it, start the program with `MALLOC_CONF={PAIRS} npx heapgap run`"
+                "this jemalloc was built without profiling (config.prof is false): the one that heapgap ships has it, start the program with `npx heapgap run`"
             ),
             Self::Option => write!(
                 f,
-                "jemalloc was started without profiling, and that cannot be changed later: start the program with MALLOC_CONF={PAIRS}"
+                "jemalloc was started without profiling, and that cannot be changed later: start the program with MALLOC_CONF=prof:true,prof_active:false"
             ),
             Self::Key(key) => write!(f, "this jemalloc has no {key}"),
         }
