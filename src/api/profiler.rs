@@ -8,7 +8,7 @@ use napi_derive::napi;
 
 use super::background::spawn;
 use crate::control::profiler::{self, code_events};
-use crate::error::Code;
+use crate::error::{Code, Error};
 use crate::profile::render::{Format, Request, render};
 use crate::profile::resolve::Generated;
 
@@ -66,7 +66,7 @@ pub fn profiler_dump(env: &Env) -> napi::Result<Object<'_>, Code> {
 /// How a profile is to be written.
 #[napi(object, use_nullable = true)]
 pub struct Rendering {
-    #[napi(ts_type = "'pprof' | 'flamegraph'")]
+    #[napi(ts_type = "'pprof' | 'flamegraph' | 'stacks'")]
     pub format: String,
     /// jemalloc's text from before, to show the growth since then.
     pub before: Option<Buffer>,
@@ -82,8 +82,32 @@ pub struct Rendering {
 /// What jemalloc's text says, with names, in another format.
 #[napi(catch_unwind, ts_return_type = "Promise<Buffer>")]
 pub fn profiler_render(env: &Env, text: Buffer, rendering: Rendering) -> napi::Result<Object<'_>, Code> {
-    // Copied: another thread must not hold on to JavaScript's memory.
-    let request = Request {
+    let request = request(&text, rendering);
+    spawn(env, "heapgap-profiler", || Ok(render(request)?), Buffer::from)
+}
+
+/// [`profiler_start`] at once: before a program begins, there is nothing to be held up.
+#[napi(catch_unwind)]
+pub fn profiler_start_now(exponent: u32) -> napi::Result<Option<String>, Code> {
+    let missing = profiler::start(Some(exponent)).map_err(Error::from)?;
+    Ok(missing.map(|reason| reason.to_string()))
+}
+
+/// [`profiler_dump`] at once: at a program's end, nothing would wait for a promise.
+#[napi(catch_unwind)]
+pub fn profiler_dump_now() -> napi::Result<Buffer, Code> {
+    Ok(profiler::dump().map_err(Error::from)?.into())
+}
+
+/// [`profiler_render`] at once, as above.
+#[napi(catch_unwind)]
+pub fn profiler_render_now(text: Buffer, rendering: Rendering) -> napi::Result<Buffer, Code> {
+    Ok(render(request(&text, rendering)).map_err(Error::from)?.into())
+}
+
+/// All of it copied: another thread must not hold on to JavaScript's memory.
+fn request(text: &Buffer, rendering: Rendering) -> Request {
+    Request {
         format: format_of(&rendering.format),
         text: text.to_vec(),
         before: rendering.before.map(|before| before.to_vec()),
@@ -91,13 +115,13 @@ pub fn profiler_render(env: &Env, text: Buffer, rendering: Rendering) -> napi::R
         title: rendering.title,
         time: UNIX_EPOCH + millis(rendering.time_ms),
         duration: rendering.duration_ms.map(millis),
-    };
-    spawn(env, "heapgap-profiler", || Ok(render(request)?), Buffer::from)
+    }
 }
 
-/// `lib/profiler/calls.js` has checked it.
+/// Who calls has checked it.
 fn format_of(name: &str) -> Format {
     match name {
+        "stacks" => Format::Stacks,
         "flamegraph" => Format::Flamegraph,
         _ => Format::Pprof,
     }

@@ -1,7 +1,7 @@
 //! Heap profiles: which stacks hold the memory that jemalloc has sampled.
 //!
 //! `dump` reads what jemalloc writes, `growth` subtracts one dump from another, `names` turns addresses into
-//! functions and folds what nobody asked about, `pprof` and `flamegraph` write files for viewers: all of them pure.
+//! functions and folds what nobody asked about, `pprof`, `flamegraph` and `stacks` write it down: all of them pure.
 //! `resolve` asks `sources/` what files call the addresses; `render` puts it all together.
 
 pub mod dump;
@@ -11,6 +11,7 @@ pub mod names;
 pub mod pprof;
 pub mod render;
 pub mod resolve;
+pub mod stacks;
 
 /// What jemalloc had sampled at one moment, in addresses.
 #[derive(Clone, Debug, Default, PartialEq)]

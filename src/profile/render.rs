@@ -5,13 +5,15 @@ use std::io;
 use std::time::{Duration, SystemTime};
 
 use super::resolve::{Generated, Resolved, resolve};
-use super::{Dump, Profile, dump, flamegraph, growth, pprof};
+use super::{Dump, Profile, dump, flamegraph, growth, pprof, stacks};
 
 /// What a profile is written as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     Pprof,
     Flamegraph,
+    /// JSON, for the leak check.
+    Stacks,
 }
 
 /// What is to be written, of what.
@@ -60,6 +62,7 @@ pub fn render(request: Request) -> Result<Vec<u8>, Error> {
         Format::Flamegraph => {
             flamegraph::draw(&profile, &request.title, &subtitle(&profile, request.duration))
         }
+        Format::Stacks => stacks::encode(&profile).map_err(io::Error::from),
     };
     written.map_err(Error::Write)
 }
