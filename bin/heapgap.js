@@ -7,6 +7,7 @@ const { USAGE, usageError } = require('../lib/cli/output.js');
 const COMMANDS = {
   run: () => require('../lib/cli/run.js').run,
   path: () => require('../lib/cli/path.js').path,
+  leaks: () => require('../lib/cli/leaks.js').leaks,
   doctor: () => require('../lib/cli/doctor.js').doctor,
   profile: () => require('../lib/cli/profile.js').profile,
   watch: () => require('../lib/cli/watch.js').watch,

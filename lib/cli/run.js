@@ -1,22 +1,13 @@
 'use strict';
 // `heapgap run`: starts a command on the shipped jemalloc, and becomes it.
 
-const { spawn } = require('node:child_process');
-const os = require('node:os');
 const path = require('node:path');
-const tty = require('node:tty');
 
 const { jemallocVariables } = require('../environment.js');
 const { findLibrary } = require('../library.js');
 const { addon, why: whyNoAddon } = require('../native.js');
-const { fail, say, usageError } = require('./output.js');
-
-// As env(1), nohup(1) and timeout(1) use them.
-const EXIT_CANNOT_INVOKE = 126;
-const EXIT_NOT_FOUND = 127;
-
-const FROM_TERMINAL = ['SIGINT', 'SIGQUIT'];
-const FORWARDED = [...FROM_TERMINAL, 'SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'];
+const { cannotStart, endAs, runChild } = require('./child.js');
+const { say, usageError } = require('./output.js');
 
 const GOVERN = '--govern';
 const PROFILE = '--profile';
@@ -29,7 +20,7 @@ function split(given) {
   return { options: given.slice(0, at), words: given.slice(at) };
 }
 
-function run(given) {
+async function run(given) {
   const { options, words } = split(given);
   const [command, ...args] = words[0] === '--' ? words.slice(1) : words;
   if (command === undefined)
@@ -44,7 +35,9 @@ function run(given) {
     ...loaded(command, library, options),
   };
   try {
-    if (!addon) return runAsChild(command, args, variables);
+    // Where there is no addon to call execve with: the next best. Not process.execve: Node.js 22 and 24 abort
+    // when it fails, past any try.
+    if (!addon) return endAs(await runChild([command, ...args], variables));
     addon.exec(command, args, variables);
   } catch (error) {
     cannotStart(command, error);
@@ -82,51 +75,6 @@ function loaded(command, library, options) {
     // heapgap/preload would look for the same library, in vain, and say so in each process.
     ...(!library && { HEAPGAP_PRELOAD: '0' }),
   };
-}
-
-/**
- * Where there is no addon to call execve with: the next best. Not process.execve: Node.js 22
- * and 24 abort when it fails, past any try.
- */
-function runAsChild(command, args, variables) {
-  const env = { ...process.env, ...variables };
-  const child = spawn(command, args, { stdio: 'inherit', env });
-  for (const signal of FORWARDED) {
-    process.on(signal, () => {
-      if (!hasSignalAlready(signal)) child.kill(signal);
-    });
-  }
-  child.on('error', (error) => {
-    // Also emitted when a signal cannot be sent, to a command that runs.
-    if (child.pid === undefined) cannotStart(command, error);
-  });
-  child.on('exit', endAs);
-}
-
-/**
- * A terminal sends these to all that run in it (termios(3), ISIG), and twice would be read as "at
- * once". On Windows every signal from outside is such, and kill() would end the command at once.
- */
-function hasSignalAlready(signal) {
-  return process.platform === 'win32' || (FROM_TERMINAL.includes(signal) && tty.isatty(0));
-}
-
-/** Ends this process as the command ended, so that who started it sees no difference. */
-function endAs(status, signal) {
-  // Where the signal does not end this process, such as SIGPIPE, what a shell would say.
-  process.exitCode = status ?? 128 + os.constants.signals[signal];
-  if (signal === null) return;
-  process.removeAllListeners(signal);
-  process.kill(process.pid, signal);
-}
-
-function cannotStart(command, error) {
-  const missing = ['ENOENT', 'ERR_HEAPGAP_COMMAND_NOT_FOUND'].includes(error.code);
-  const hint = missing && /\s/.test(command) ? ' (give the command as separate words)' : '';
-  fail(
-    `cannot start ${command}: ${error.message}${hint}`,
-    missing ? EXIT_NOT_FOUND : EXIT_CANNOT_INVOKE,
-  );
 }
 
 module.exports = { run };

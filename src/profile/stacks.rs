@@ -1,5 +1,7 @@
 //! A profile as a list: JSON for the leak check.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
 use super::{Function, Profile};
@@ -27,7 +29,8 @@ struct Stack<'a> {
     frames: Vec<Frame<'a>>,
 }
 
-#[derive(Serialize)]
+/// A function, wherever in it the call is: who reads sees no difference.
+#[derive(Serialize, PartialEq, Eq, Hash)]
 struct Frame<'a> {
     name: &'a str,
     file: Option<&'a str>,
@@ -36,20 +39,28 @@ struct Frame<'a> {
 
 /// `profile` as JSON.
 pub fn encode(profile: &Profile) -> serde_json::Result<Vec<u8>> {
-    let mut stacks: Vec<_> = profile.stacks.iter().collect();
+    let mut stacks = merged(profile);
     stacks.sort_by_key(|stack| -stack.bytes);
-    let rows = stacks.iter().take(MOST).map(|stack| Stack {
-        bytes: stack.bytes,
-        objects: stack.objects,
-        frames: stack.locations.iter().filter_map(|&index| frame(profile, index)).collect(),
-    });
+    let others = stacks.len().saturating_sub(MOST);
+    stacks.truncate(MOST);
     serde_json::to_vec(&Stacks {
         sample_bytes: profile.sample_bytes,
-        bytes: stacks.iter().map(|stack| stack.bytes).sum(),
-        objects: stacks.iter().map(|stack| stack.objects).sum(),
-        stacks: rows.collect(),
-        others: stacks.len().saturating_sub(MOST),
+        bytes: profile.stacks.iter().map(|stack| stack.bytes).sum(),
+        objects: profile.stacks.iter().map(|stack| stack.objects).sum(),
+        stacks,
+        others,
     })
+}
+
+fn merged(profile: &Profile) -> Vec<Stack<'_>> {
+    let mut sums: HashMap<Vec<Frame<'_>>, (i64, i64)> = HashMap::new();
+    for stack in &profile.stacks {
+        let frames = stack.locations.iter().filter_map(|&index| frame(profile, index)).collect();
+        let (bytes, objects) = sums.entry(frames).or_default();
+        *bytes += stack.bytes;
+        *objects += stack.objects;
+    }
+    sums.into_iter().map(|(frames, (bytes, objects))| Stack { bytes, objects, frames }).collect()
 }
 
 fn frame(profile: &Profile, index: usize) -> Option<Frame<'_>> {
@@ -64,23 +75,41 @@ mod tests {
     use super::super::{Location, NamedStack};
     use super::*;
 
+    fn location(name: String) -> Location {
+        let function = Function { name, line: Some(3), ..Function::default() };
+        Location { function, ..Location::default() }
+    }
+
     #[test]
     fn the_largest_come_first_and_the_rest_is_counted() -> serde_json::Result<()> {
-        let function = Function { name: "parse".to_owned(), line: Some(3), ..Function::default() };
-        let stack = |bytes| NamedStack { locations: vec![0, 7], objects: 2, bytes };
+        let stack = |index: usize| NamedStack { locations: vec![index], objects: 2, bytes: index as i64 };
         let profile = Profile {
             sample_bytes: 1024,
-            stacks: (1..=102).map(stack).collect(),
-            locations: vec![Location { function, ..Location::default() }],
+            stacks: (0..102).map(stack).collect(),
+            locations: (0..102).map(|index| location(format!("f{index}"))).collect(),
             ..Profile::default()
         };
         let found: Value = from_slice(&encode(&profile)?)?;
         let first =
-            json!({ "bytes": 102, "objects": 2, "frames": [{ "name": "parse", "file": null, "line": 3 }] });
+            json!({ "bytes": 101, "objects": 2, "frames": [{ "name": "f101", "file": null, "line": 3 }] });
         assert_eq!(found["stacks"][0], first);
         assert_eq!(found["stacks"].as_array().map(Vec::len), Some(100));
-        assert_eq!((&found["others"], &found["bytes"]), (&json!(2), &json!(102 * 103 / 2)));
+        assert_eq!((&found["others"], &found["bytes"]), (&json!(2), &json!(101 * 102 / 2)));
         assert_eq!((&found["objects"], &found["sampleBytes"]), (&json!(204), &json!(1024)));
+        Ok(())
+    }
+
+    #[test]
+    fn calls_from_two_places_of_a_function_are_one_stack() -> serde_json::Result<()> {
+        let stack = |first, bytes| NamedStack { locations: vec![first, 2], objects: 1, bytes };
+        let profile = Profile {
+            stacks: vec![stack(0, 30), stack(1, 12)],
+            locations: ["parse", "parse", "main"].map(|name| location(name.to_owned())).into(),
+            ..Profile::default()
+        };
+        let found: Value = from_slice(&encode(&profile)?)?;
+        assert_eq!(found["stacks"].as_array().map(Vec::len), Some(1));
+        assert_eq!((&found["stacks"][0]["bytes"], &found["stacks"][0]["objects"]), (&json!(42), &json!(2)));
         Ok(())
     }
 }

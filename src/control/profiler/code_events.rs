@@ -9,6 +9,7 @@ use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::unsampled;
 use crate::live::symbols;
 use crate::sources::Absent;
 
@@ -118,9 +119,9 @@ unsafe extern "C" fn hear(event: *const JitCodeEvent) {
             // SAFETY: for code that was added, V8 gives so many bytes (JitLogger::LogRecordedBuffer in V8's
             // src/logging/log.cc).
             let name = unsafe { std::slice::from_raw_parts(event.name.text.cast(), event.name.len) };
-            names.add(start, event.code_len as u64, &String::from_utf8_lossy(name));
+            unsampled(|| names.add(start, event.code_len as u64, &String::from_utf8_lossy(name)));
         }
-        MOVED => names.move_to(start, event.name.text as u64),
+        MOVED => unsampled(|| names.move_to(start, event.name.text as u64)),
         _ => {}
     }
 }

@@ -87,6 +87,20 @@ fn flag(key: &[u8]) -> bool {
     unsafe { raw::read::<bool>(key) }.unwrap_or(false)
 }
 
+/// Has jemalloc sample nothing that this thread allocates while `work` runs: it is heapgap's own, and would be shown as the
+/// service's.
+fn unsampled<T>(work: impl FnOnce() -> T) -> T {
+    const KEY: &[u8] = b"thread.prof.active\0";
+    // SAFETY: a bool (jemalloc(3), thread.prof.active). Where there is no profiling, there is no such key.
+    let before = unsafe { raw::update::<bool>(KEY, false) };
+    let result = work();
+    if let Ok(before) = before {
+        // SAFETY: as above.
+        let _ = unsafe { raw::write(KEY, before) };
+    }
+    result
+}
+
 /// Who starts and stops, one after the other.
 static TURN: Mutex<()> = Mutex::new(());
 

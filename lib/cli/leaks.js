@@ -1,0 +1,97 @@
+'use strict';
+// `heapgap leaks`: runs a command, and says which native memory its Node.js processes leave live at their end.
+
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const { pipeline } = require('node:stream/promises');
+
+const { plain } = require('../doctor/report.js');
+const { jemallocVariables } = require('../environment.js');
+const { findLibrary } = require('../library.js');
+const { NAMING_FLAG, withFlag, withRequire } = require('../node-options.js');
+const { cannotStart, endAs, runChild } = require('./child.js');
+const { parse } = require('./leaks/options.js');
+const { toText } = require('./leaks/report.js');
+const { fail, say, usageError } = require('./output.js');
+const { openOutput } = require('./profile/output.js');
+
+const EXIT_LEAKS = 1;
+const CHECK = path.join(__dirname, '..', 'leak-check.js');
+
+function variables({ sampleBytes, format }, library, directory) {
+  const exponent = Math.round(Math.log2(sampleBytes));
+  return {
+    ...jemallocVariables(process.env, library),
+    NODE_OPTIONS: withRequire(withFlag(process.env.NODE_OPTIONS, NAMING_FLAG), CHECK),
+    HEAPGAP_LEAKS: JSON.stringify({ directory, exponent, format }),
+  };
+}
+
+/** What the command's Node.js processes have left in `directory`; who left most comes last. */
+function readReports(directory) {
+  const names = fs.readdirSync(directory).filter((name) => name.endsWith('.json'));
+  const reports = names.map((name) =>
+    JSON.parse(fs.readFileSync(path.join(directory, name), 'utf8')),
+  );
+  return reports.sort((a, b) => (a.found?.bytes ?? -1) - (b.found?.bytes ?? -1));
+}
+
+const isTooMuch =
+  ({ maxBytes }) =>
+  (report) =>
+    report.found.bytes > maxBytes;
+
+function tell(reports, { maxBytes }) {
+  for (const { pid, program, why } of reports) {
+    if (why) say(`${plain(program)} (pid ${pid}) was not checked: ${why}`);
+  }
+  for (const report of reports.filter(({ found }) => found)) {
+    process.stderr.write(toText(report, maxBytes));
+  }
+}
+
+/** The profile of the process that left most. */
+async function save(reports, directory, output) {
+  const file = path.join(directory, `${reports.at(-1).pid}.profile`);
+  await pipeline(fs.createReadStream(file), output.stream);
+}
+
+/** Runs the command, and answers the status to end with, or how the command ended. */
+async function check(settings, library, directory, output) {
+  const ended = await runChild(settings.command, variables(settings, library, directory));
+  const reports = readReports(directory);
+  tell(reports, settings);
+  const checked = reports.filter(({ found }) => found);
+  if (checked.length > 0 && output) await save(checked, directory, output);
+  if (ended.status !== 0) return endAs(ended);
+  if (checked.length === 0) throw new Error('no Node.js process of it came to a checked end');
+  process.exitCode = checked.some(isTooMuch(settings)) ? EXIT_LEAKS : 0;
+}
+
+async function leaks(words) {
+  let settings;
+  try {
+    settings = parse(words);
+  } catch (error) {
+    return usageError(error.message);
+  }
+  const { library, why } = findLibrary();
+  const [command] = settings.command;
+  if (!library) return fail(`cannot check ${command}: ${why}`);
+  // A folder of this user's alone (mkdtemp(3)).
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'heapgap-leaks-'));
+  let output = null;
+  try {
+    if (settings.output) output = await openOutput(settings.output);
+    await check(settings, library, directory, output);
+  } catch (error) {
+    if (error.syscall?.startsWith('spawn')) cannotStart(command, error);
+    else fail(`cannot check ${command}: ${error.message}`);
+  } finally {
+    if (output?.stream.bytesWritten === 0) await output.discard();
+    fs.rmSync(directory, { recursive: true });
+  }
+}
+
+module.exports = { leaks };
