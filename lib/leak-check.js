@@ -7,6 +7,7 @@ const path = require('node:path');
 const { isMainThread } = require('node:worker_threads');
 
 const { exposedGc } = require('./gc.js');
+const { nameCode } = require('./name-code.js');
 const { addon, why: whyNoAddon } = require('./native.js');
 const { perfMapFile } = require('./profiler/perf-map.js');
 
@@ -89,6 +90,6 @@ function atEnd(report, write) {
 const given = process.env[VARIABLE];
 if (given) {
   // V8 tells each thread of its own code.
-  addon?.profilerNameCode();
+  nameCode();
   if (isMainThread) check(JSON.parse(given));
 }

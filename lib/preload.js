@@ -4,7 +4,7 @@
 
 const { isMainThread } = require('node:worker_threads');
 
-const { addon, allocator, why: whyNoAddon } = require('./native.js');
+const { allocator } = require('./native.js');
 
 /** HEAPGAP_PRELOAD=0: leave this process and its children on the allocator that they have. */
 const {
@@ -37,16 +37,14 @@ function govern() {
 }
 
 /** Also in worker threads: V8 tells each thread of its own code. */
-function nameCode() {
+function name() {
   if (profiling === '' || profiling === '0') return;
-  const why =
-    profiling === '1' ? reasonNotToName() : `expected 0 or 1, got ${JSON.stringify(profiling)}`;
+  const { nameCode } = require('./name-code.js');
+  const why = profiling === '1' ? nameCode() : `expected 0 or 1, got ${JSON.stringify(profiling)}`;
   if (why === null) return;
   const message = `heap profiles do not name JavaScript functions here: ${why} (HEAPGAP_PROFILE=0 asks for none)`;
   process.emitWarning(message, { type: 'HeapgapWarning', code: 'HEAPGAP_PROFILE' });
 }
-
-const reasonNotToName = () => (addon ? addon.profilerNameCode() : whyNoAddon);
 
 // A service must not fail to start because of its allocator.
 try {
@@ -55,5 +53,5 @@ try {
   require('./reexec.js').warn(error.message);
 }
 // A process that starts anew does not come here.
-nameCode();
+name();
 govern();

@@ -57,16 +57,16 @@ async function save(reports, directory, output) {
   await pipeline(fs.createReadStream(file), output.stream);
 }
 
-/** Runs the command, and answers the status to end with, or how the command ended. */
+/** Runs the command, and answers how to end. */
 async function check(settings, library, directory, output) {
   const ended = await runChild(settings.command, variables(settings, library, directory));
   const reports = readReports(directory);
   tell(reports, settings);
   const checked = reports.filter(({ found }) => found);
   if (checked.length > 0 && output) await save(checked, directory, output);
-  if (ended.status !== 0) return endAs(ended);
+  if (ended.status !== 0) return ended;
   if (checked.length === 0) throw new Error('no Node.js process of it came to a checked end');
-  process.exitCode = checked.some(isTooMuch(settings)) ? EXIT_LEAKS : 0;
+  return { status: checked.some(isTooMuch(settings)) ? EXIT_LEAKS : 0, signal: null };
 }
 
 async function leaks(words) {
@@ -82,9 +82,10 @@ async function leaks(words) {
   // A folder of this user's alone (mkdtemp(3)).
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'heapgap-leaks-'));
   let output = null;
+  let end = null;
   try {
     if (settings.output) output = await openOutput(settings.output);
-    await check(settings, library, directory, output);
+    end = await check(settings, library, directory, output);
   } catch (error) {
     if (error.syscall?.startsWith('spawn')) cannotStart(command, error);
     else fail(`cannot check ${command}: ${error.message}`);
@@ -92,6 +93,7 @@ async function leaks(words) {
     if (output?.stream.bytesWritten === 0) await output.discard();
     fs.rmSync(directory, { recursive: true });
   }
+  if (end) endAs(end);
 }
 
 module.exports = { leaks };

@@ -121,7 +121,7 @@ unsafe extern "C" fn hear(event: *const JitCodeEvent) {
             let name = unsafe { std::slice::from_raw_parts(event.name.text.cast(), event.name.len) };
             unsampled(|| names.add(start, event.code_len as u64, &String::from_utf8_lossy(name)));
         }
-        MOVED => unsampled(|| names.move_to(start, event.name.text as u64)),
+        MOVED => unsampled(|| names.copy_to(start, event.name.text as u64)),
         _ => {}
     }
 }
@@ -178,8 +178,9 @@ impl Names {
         Some((len, name))
     }
 
-    fn move_to(&mut self, from: u64, to: u64) {
-        if let Some((len, name)) = self.remove(from) {
+    /// What was sampled before the code moved has its old address: that keeps its name until other code takes the room.
+    fn copy_to(&mut self, from: u64, to: u64) {
+        if let Some((len, name)) = self.by_start.get(&from).cloned() {
             self.add(to, len, &name);
         }
     }
@@ -218,12 +219,15 @@ mod tests {
     }
 
     #[test]
-    fn code_that_moves_keeps_its_name() {
+    fn code_that_moves_has_its_name_in_both_places() {
         let mut names = empty();
         names.add(100, 50, "a");
-        names.move_to(100, 120);
-        names.move_to(7, 8);
-        assert_eq!([100, 120, 169].map(|address| names.at(address)), [None, Some("a"), Some("a")]);
+        names.copy_to(100, 200);
+        names.copy_to(7, 8);
+        assert_eq!(
+            [100, 200, 249, 7].map(|address| names.at(address)),
+            [Some("a"), Some("a"), Some("a"), None]
+        );
     }
 
     #[test]
