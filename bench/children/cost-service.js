@@ -1,6 +1,6 @@
 'use strict';
 // An Express service of JSON, Buffers and gzip, in which heapgap is switched on and off: on, its governor runs and
-// its route is served; off, neither is there. Tells what it has done so far, and prints its port.
+// its route is served; off, neither is there. Has its profiler called from outside. Tells what it has done so far, and prints its port.
 
 const { promisify } = require('node:util');
 const zlib = require('node:zlib');
@@ -50,6 +50,9 @@ const app = express();
 app.use((request, response, next) => (governor ? route(request, response, next) : next()));
 app.get('/', work);
 app.get('/figures', (_, response) => response.json(figures()));
+app.get('/profiler/:call', async (request, response) => {
+  response.json((await heapgap.profiler[request.params.call]()) ?? {});
+});
 app.get('/turn/:to', async (request, response) => {
   await turn(request.params.to === 'on');
   response.json({});

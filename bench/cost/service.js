@@ -6,9 +6,9 @@ const { fork } = require('node:child_process');
 const { once } = require('node:events');
 const path = require('node:path');
 const { setTimeout: sleep } = require('node:timers/promises');
-const autocannon = require('autocannon');
 
 const { inTurn } = require('../child.js');
+const { ask, load } = require('../load.js');
 const { MIB, end, ending, newGroup, portOf, start, track } = require('../process.js');
 const { spread } = require('../statistics.js');
 const { underHeapgap } = require('./configuration.js');
@@ -16,26 +16,12 @@ const { underHeapgap } = require('./configuration.js');
 const SERVICE = path.join(__dirname, '..', 'children', 'cost-service.js');
 const POLL = path.join(__dirname, '..', 'children', 'poll.js');
 const MEMORY = 512 * MIB;
-/** Few: requests are to wait for the service, not in it. */
-const CONNECTIONS = 4;
 /** So that what drifts favours neither. */
 const BLOCK = [false, true, true, false];
 const FULL = { blocks: 36, seconds: 2, warmUp: 4 };
 const QUICK = { blocks: 2, seconds: 1, warmUp: 2 };
 /** After each turn. */
 const SETTLE_MS = 100;
-/** Longer than the load ever lasts: it is stopped. */
-const ENDLESS_S = 3600;
-
-/** The service's answer. */
-async function ask(port, where) {
-  const response = await fetch(`http://127.0.0.1:${port}${where}`);
-  const body = await response.json();
-  if (!response.ok)
-    throw new Error(`${where} answered ${response.status}: ${JSON.stringify(body)}`);
-  return body;
-}
-
 const OK = 200;
 
 /** Another process that asks for the route. */
@@ -74,17 +60,6 @@ async function measureWindow({ port, poller }, on, seconds) {
     on,
     perSecond: (requests * 1e3) / (after.atMs - before.atMs),
     cpuMs: (after.cpuMs - before.cpuMs) / requests,
-  };
-}
-
-/** Keeps the service busy until it is stopped, which answers whether all went well. */
-function load(port) {
-  const url = `http://127.0.0.1:${port}/`;
-  const cannon = autocannon({ url, connections: CONNECTIONS, duration: ENDLESS_S });
-  return async () => {
-    cannon.stop();
-    const { errors, non2xx } = await cannon;
-    if (errors + non2xx > 0) throw new Error(`${errors + non2xx} requests of the load failed`);
   };
 }
 

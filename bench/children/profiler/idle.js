@@ -1,0 +1,4 @@
+'use strict';
+// Does nothing, and prints its RSS.
+
+console.log(JSON.stringify({ rssMb: process.memoryUsage.rss() / 2 ** 20 }));
