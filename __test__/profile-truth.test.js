@@ -17,7 +17,7 @@ const { NAMED } = require('./support/profiled.js');
 const CHILD = 'profile-leak.js';
 const SOURCE = path.join(__dirname, 'children', CHILD);
 
-/** 5.3.0 knows no `prof_unbias`; with it, 5.3.1 takes large blocks for up to a quarter more than they are. */
+/** By default 5.3.1 takes large blocks for up to a quarter more than they are (docs/profiling.md). */
 const MALLOC_CONF = {
   'jemalloc 5.3.0': 'prof:true,prof_active:false',
   'jemalloc 5.3.1': 'prof:true,prof_active:false,prof_unbias:false',
@@ -49,7 +49,7 @@ async function leaked(t, name, leak, { node, sampleBytes = 65_536 } = {}) {
 }
 
 /**
- * By how much an estimate may differ from `bytes`: four standard deviations, and 5 % for what is allocated beside.
+ * By how much an estimate may differ from `bytes`: four standard deviations, or 5 % for what is allocated beside.
  *
  * An object of s bytes is sampled with the probability p = 1 − exp(−s ÷ rate) and then stands for s ÷ p. That has the variance
  * s² × (1 − p) ÷ p = s² ÷ (exp(s ÷ rate) − 1), at most s × rate. So the sum has at most bytes × rate, and its standard deviation
