@@ -37,12 +37,10 @@ async function leaked(t, name, leak, { node, sampleBytes = 65_536 } = {}) {
   const child = await runChild(CHILD, {
     preload: library,
     node,
-    cwd: folder(t),
-    env: { MALLOC_CONF: MALLOC_CONF[name] },
-    nodeArgs: [...NAMED, '--expose-gc'],
+    env: { MALLOC_CONF: MALLOC_CONF[name], ...NAMED.env },
+    nodeArgs: [...NAMED.nodeArgs, '--expose-gc'],
     args: [leak, sampleBytes],
   });
-  fs.rmSync(`/tmp/perf-${child.pid}.map`, { force: true });
   assert.deepEqual(child.notes, []);
   const file = Buffer.from(child.pprof, 'base64');
   return { ...child, file, profile: decode(file) };

@@ -84,8 +84,9 @@ function render(text, as, { before = null, durationMs = null } = {}) {
 
 async function dump(options) {
   const settings = readOptions(DUMP, options, 'profiler.dump');
-  const text = await native('profilerDump');
-  return settings.format === 'jeheap' ? text : render(text, settings.format);
+  const isPlain = settings.format === 'jeheap';
+  const text = await native('profilerDump', isPlain);
+  return isPlain ? text : render(text, settings.format);
 }
 
 let profiling = false;
@@ -109,10 +110,10 @@ async function grow({ seconds, format: as, sampleBytes, signal }) {
   let before;
   let after;
   try {
-    before = await native('profilerDump');
+    before = await native('profilerDump', false);
     // Who waits keeps the process alive, if somebody should: a request does.
     await pause(seconds * 1000, undefined, { ref: false, signal });
-    after = await native('profilerDump');
+    after = await native('profilerDump', false);
   } finally {
     if (!wasActive) await stop();
   }

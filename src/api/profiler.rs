@@ -9,6 +9,7 @@ use napi_derive::napi;
 use super::background::spawn;
 use crate::control::profiler::{self, code_events};
 use crate::error::{Code, Error};
+use crate::profile::dump::without_versions;
 use crate::profile::render::{Format, Request, render};
 use crate::profile::resolve::Generated;
 
@@ -57,10 +58,15 @@ pub fn profiler_reset(env: &Env) -> napi::Result<Object<'_>, Code> {
     spawn(env, "heapgap-profiler", || Ok(profiler::reset()?), |()| ())
 }
 
-/// What was sampled and is still live, in jemalloc's own text.
+/// What was sampled and is still live, in jemalloc's own text: `plain` as its tools read it, else for [`profiler_render`], with
+/// versions of generated code above its addresses.
 #[napi(catch_unwind, ts_return_type = "Promise<Buffer>")]
-pub fn profiler_dump(env: &Env) -> napi::Result<Object<'_>, Code> {
-    spawn(env, "heapgap-profiler", || Ok(profiler::dump()?), Buffer::from)
+pub fn profiler_dump(env: &Env, plain: bool) -> napi::Result<Object<'_>, Code> {
+    let work = move || {
+        let text = profiler::dump()?;
+        Ok(if plain { without_versions(&text) } else { text })
+    };
+    spawn(env, "heapgap-profiler", work, Buffer::from)
 }
 
 /// How a profile is to be written.
@@ -93,7 +99,7 @@ pub fn profiler_start_now(exponent: u32) -> napi::Result<Option<String>, Code> {
     Ok(missing.map(|reason| reason.to_string()))
 }
 
-/// [`profiler_dump`] at once: at a program's end, nothing would wait for a promise.
+/// [`profiler_dump`] at once, for [`profiler_render_now`]: at a program's end, nothing would wait for a promise.
 #[napi(catch_unwind)]
 pub fn profiler_dump_now() -> napi::Result<Buffer, Code> {
     Ok(profiler::dump().map_err(Error::from)?.into())

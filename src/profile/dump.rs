@@ -17,7 +17,7 @@
 
 use std::fmt;
 
-use super::{Dump, Mapping, Stack};
+use super::{ADDRESS, Dump, Mapping, Stack};
 use crate::sources::smaps::{Header, header};
 
 /// What stands between the stacks and the mappings: a copy of `/proc/self/maps`.
@@ -103,6 +103,19 @@ fn stack(part: &str, sample_bytes: u64) -> Option<Stack> {
 
 fn address(word: &str) -> Option<u64> {
     u64::from_str_radix(word.strip_prefix("0x")?, 16).ok()
+}
+
+/// jemalloc's text with addresses that are such and nothing else.
+pub fn without_versions(text: &[u8]) -> Vec<u8> {
+    let plain = |line: &[u8]| {
+        let words = std::str::from_utf8(line).ok()?.strip_prefix("@ ")?.split(' ');
+        let places: Vec<_> =
+            words.map(|word| Some(format!("{:#x}", address(word)? & ADDRESS))).collect::<Option<_>>()?;
+        Some(format!("@ {}", places.join(" ")).into_bytes())
+    };
+    let lines: Vec<_> =
+        text.split(|&byte| byte == b'\n').map(|line| plain(line).unwrap_or_else(|| line.to_vec())).collect();
+    lines.join(&b'\n')
 }
 
 /// `  t*: objects: bytes [objects ever: bytes ever]`
@@ -248,6 +261,13 @@ mod tests {
                 if (o as f64 / objects - 1.0).abs() <= 2.0 * rounding && (b as f64 / bytes - 1.0).abs() <= rounding),
             "{estimate:?}, written {written:?}"
         );
+    }
+
+    #[test]
+    fn versions_are_taken_off_and_nothing_else() {
+        let text = b"heap_v2/64\n  t*: 1: 8 [0: 0]\n@ 0x30010 0x7f00000000ab\n  t*: 1: 8 [0: 0]\n@ 0x20007f0000000010 0x5\n\xff @ 0x1\n";
+        let plain = b"heap_v2/64\n  t*: 1: 8 [0: 0]\n@ 0x30010 0x7f00000000ab\n  t*: 1: 8 [0: 0]\n@ 0x7f0000000010 0x5\n\xff @ 0x1\n";
+        assert_eq!(without_versions(text), plain);
     }
 
     #[test]

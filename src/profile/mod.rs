@@ -13,6 +13,13 @@ pub mod render;
 pub mod resolve;
 pub mod stacks;
 
+/// A user's address has so many bits, here; what is above is a signature (Arm, pointer authentication), or the version of
+/// generated code (`control::profiler`).
+pub const ADDRESS_BITS: u32 = 48;
+
+/// The bits of an address that say where it is.
+pub const ADDRESS: u64 = (1 << ADDRESS_BITS) - 1;
+
 /// What jemalloc had sampled at one moment, in addresses.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Dump {
@@ -27,7 +34,7 @@ pub struct Dump {
 /// where more was freed than allocated.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Stack {
-    /// Return addresses, the innermost first.
+    /// Return addresses, the innermost first; those in generated code with its version.
     pub addresses: Vec<u64>,
     pub objects: i64,
     pub bytes: i64,
@@ -63,7 +70,7 @@ pub struct NamedStack {
     pub bytes: i64,
 }
 
-/// One address of code.
+/// One address of code, without a version.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Location {
     pub address: u64,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use cpp_demangle::{DemangleOptions, Symbol};
 
-use super::{Dump, Function, Kind, Location, Mapping, NamedStack, Profile, Stack};
+use super::{ADDRESS, Dump, Function, Kind, Location, Mapping, NamedStack, Profile, Stack};
 use crate::sources::source_map::{Origin, Place, percent_decoded};
 
 /// What was looked up, by the address of the call: a stack holds where a call returns to, which may be the next
@@ -26,7 +26,7 @@ pub fn call_site(address: u64) -> u64 {
 
 /// The mapping that `address` is in.
 pub fn mapping_of(mappings: &[Mapping], address: u64) -> Option<usize> {
-    mappings.iter().position(|mapping| (mapping.start..mapping.end).contains(&address))
+    mappings.iter().position(|mapping| (mapping.start..mapping.end).contains(&(address & ADDRESS)))
 }
 
 /// jemalloc cuts stacks here (opt.prof_bt_max).
@@ -113,7 +113,7 @@ impl Naming<'_> {
         let mapping = mapping_of(self.mappings, call_site(address));
         let (function, role) = self.function(call_site(address), mapping);
         // Readers look an address up as it stands.
-        let shown = Location { address: call_site(address), mapping, function };
+        let shown = Location { address: call_site(address) & ADDRESS, mapping, function };
         let location = self.add(address, shown, role);
         Frame { location, role }
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use super::names::{Lookup, call_site, mapping_of, name, place_of};
-use super::{Dump, Mapping, Profile};
+use super::{ADDRESS, Dump, Mapping, Profile};
 use crate::sources::source_map::Place;
 use crate::sources::{Absent, elf, perf_map, source_map};
 
@@ -27,13 +27,20 @@ pub struct Generated {
 impl Generated {
     /// The names of `sites`, which are sorted; fails where V8 told none in either way.
     fn names(&self, sites: &[u64]) -> Result<HashMap<u64, String>, Absent> {
-        let Some(mut names) = (self.events)(sites) else { return perf_map::read(&self.map, sites) };
+        let Some(mut names) = (self.events)(sites) else { return self.names_of_map(sites) };
         let unnamed: Vec<_> = sites.iter().copied().filter(|site| !names.contains_key(site)).collect();
         if !unnamed.is_empty() {
             // From before V8 was asked for events.
-            names.extend(perf_map::read(&self.map, &unnamed).unwrap_or_default());
+            names.extend(self.names_of_map(&unnamed).unwrap_or_default());
         }
         Ok(names)
+    }
+
+    /// The map knows nothing of versions.
+    fn names_of_map(&self, sites: &[u64]) -> Result<HashMap<u64, String>, Absent> {
+        let places: BTreeSet<_> = sites.iter().map(|site| site & ADDRESS).collect();
+        let names = perf_map::read(&self.map, &Vec::from_iter(places))?;
+        Ok(sites.iter().filter_map(|site| Some((*site, names.get(&(site & ADDRESS))?.clone()))).collect())
     }
 }
 
@@ -83,7 +90,7 @@ fn call_sites(dump: &Dump) -> (BTreeMap<String, Vec<Site>>, Vec<u64>) {
 
 fn name_file(path: &str, sites: &[Site], mappings: &mut [Mapping], found: &mut Lookup) -> Result<(), Absent> {
     let place = |&(site, index): &Site| {
-        mappings.get(index).map_or(0, |mapping| site - mapping.start + mapping.offset)
+        mappings.get(index).map_or(0, |mapping| (site & ADDRESS) - mapping.start + mapping.offset)
     };
     let names = elf::read(Path::new(path), &sites.iter().map(place).collect::<Vec<_>>())?;
     let named = sites.iter().zip(names.functions);

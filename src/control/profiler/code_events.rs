@@ -3,14 +3,15 @@
 //! V8 can write the same to a file (`--perf-basic-prof`), but then it also opens a log: in the working directory, or, where
 //! that cannot be written, on the service's standard output. Events leave nothing behind.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ffi::{c_char, c_int, c_void};
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::unsampled;
+use super::{unsampled, versions};
 use crate::live::symbols;
+use crate::profile::{ADDRESS, ADDRESS_BITS};
 use crate::sources::Absent;
 
 type Isolate = c_void;
@@ -119,24 +120,41 @@ unsafe extern "C" fn hear(event: *const JitCodeEvent) {
             // SAFETY: for code that was added, V8 gives so many bytes (JitLogger::LogRecordedBuffer in V8's
             // src/logging/log.cc).
             let name = unsafe { std::slice::from_raw_parts(event.name.text.cast(), event.name.len) };
-            unsampled(|| names.add(start, event.code_len as u64, &String::from_utf8_lossy(name)));
+            let len = event.code_len as u64;
+            let version = versions::renew(start, len);
+            unsampled(|| names.add(start, Code { len, version, name: String::from_utf8_lossy(name).into() }));
         }
         MOVED => unsampled(|| names.copy_to(start, event.name.text as u64)),
         _ => {}
     }
 }
 
-static NAMES: Mutex<Names> = Mutex::new(Names { by_start: BTreeMap::new(), bytes: 0 });
+static NAMES: Mutex<Names> = Mutex::new(Names::new());
 
 fn names() -> MutexGuard<'static, Names> {
     NAMES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// V8's names of the code that covers `wanted`; `None` where nobody has asked for events. It lets go between two addresses: a
-/// JavaScript thread may have an event.
+/// From now on there may be samples of code that V8 drops.
+pub fn keep_what_is_dropped() {
+    names().keeps_dropped = true;
+}
+
+/// V8's names of the code that was at `wanted` when its versions were; `None` where nobody has asked for events. It lets go
+/// now and then: a JavaScript thread may have an event.
 pub fn names_of(wanted: &[u64]) -> Option<HashMap<u64, String>> {
     LISTENING.load(Ordering::Relaxed).then(|| {
-        wanted.iter().filter_map(|&address| Some((address, names().at(address)?.to_owned()))).collect()
+        let live = |&address: &u64| Some((address, names().live(address)?.to_owned()));
+        let mut found: HashMap<_, _> = wanted.iter().filter_map(live).collect();
+        let mut others: Vec<_> =
+            wanted.iter().copied().filter(|address| !found.contains_key(address)).collect();
+        others.sort_unstable_by_key(|address| address & ADDRESS);
+        let mut next = 0;
+        while !others.is_empty() {
+            let Some(after) = names().dropped(next, &others, &mut found) else { break };
+            next = after;
+        }
+        found
     })
 }
 
@@ -146,48 +164,107 @@ const MOST_BYTES: usize = 32 << 20;
 /// What an entry takes beside its text, about.
 const OVERHEAD: usize = 64;
 
+/// How many are looked at before the lock is let go.
+const AT_ONCE: usize = 1000;
+
+#[derive(Clone, Debug)]
+struct Code {
+    len: u64,
+    version: u8,
+    name: Box<str>,
+}
+
+impl Code {
+    fn bytes(&self) -> usize {
+        self.name.len() + OVERHEAD
+    }
+}
+
 struct Names {
-    /// By where the code starts: how long it is, and its name. No two overlap.
-    by_start: BTreeMap<u64, (u64, Box<str>)>,
+    /// By where the code starts. No two overlap.
+    by_start: BTreeMap<u64, Code>,
+    /// What was there before, in the order in which it was dropped.
+    dropped: VecDeque<(u64, Code)>,
+    /// How many of those were forgotten, the oldest first.
+    forgotten: usize,
+    keeps_dropped: bool,
     bytes: usize,
 }
 
 impl Names {
-    fn add(&mut self, start: u64, len: u64, name: &str) {
-        let Some(end) = start.checked_add(len).filter(|_| len > 0) else { return };
+    const fn new() -> Self {
+        Self {
+            by_start: BTreeMap::new(),
+            dropped: VecDeque::new(),
+            forgotten: 0,
+            keeps_dropped: false,
+            bytes: 0,
+        }
+    }
+
+    fn add(&mut self, start: u64, code: Code) {
+        let Some(end) = start.checked_add(code.len).filter(|_| code.len > 0) else { return };
         self.clear(start, end);
-        if self.bytes + name.len() + OVERHEAD <= MOST_BYTES {
-            self.bytes += name.len() + OVERHEAD;
-            self.by_start.insert(start, (len, name.into()));
+        self.make_room(code.bytes());
+        if self.bytes + code.bytes() <= MOST_BYTES {
+            self.bytes += code.bytes();
+            self.by_start.insert(start, code);
         }
     }
 
     /// What was there is gone: V8 has used its room anew.
     fn clear(&mut self, start: u64, end: u64) {
-        while let Some((&last, (len, _))) = self.by_start.range(..end).next_back() {
-            if last.saturating_add(*len) <= start {
+        while let Some((&last, code)) = self.by_start.range(..end).next_back() {
+            if last.saturating_add(code.len) <= start {
                 return;
             }
-            self.remove(last);
+            let Some(code) = self.by_start.remove(&last) else { return };
+            if self.keeps_dropped {
+                self.dropped.push_back((last, code));
+            } else {
+                self.bytes -= code.bytes();
+            }
         }
     }
 
-    fn remove(&mut self, start: u64) -> Option<(u64, Box<str>)> {
-        let (len, name) = self.by_start.remove(&start)?;
-        self.bytes -= name.len() + OVERHEAD;
-        Some((len, name))
+    fn make_room(&mut self, bytes: usize) {
+        while self.bytes + bytes > MOST_BYTES {
+            let Some((_, code)) = self.dropped.pop_front() else { return };
+            self.bytes -= code.bytes();
+            self.forgotten += 1;
+        }
     }
 
     /// What was sampled before the code moved has its old address: that keeps its name until other code takes the room.
     fn copy_to(&mut self, from: u64, to: u64) {
-        if let Some((len, name)) = self.by_start.get(&from).cloned() {
-            self.add(to, len, &name);
+        if let Some(code) = self.by_start.get(&from).cloned() {
+            let version = versions::renew(to, code.len);
+            self.add(to, Code { version, ..code });
         }
     }
 
-    fn at(&self, address: u64) -> Option<&str> {
-        let (start, (len, name)) = self.by_start.range(..=address).next_back()?;
-        (address - start < *len).then_some(name)
+    /// The name of what is at `address`, if it is what was there.
+    fn live(&self, address: u64) -> Option<&str> {
+        let place = address & ADDRESS;
+        let (start, code) = self.by_start.range(..=place).next_back()?;
+        let version = (address >> ADDRESS_BITS) as u8;
+        let is_it = place - start < code.len && (version == code.version || version == 0);
+        is_it.then_some(&code.name)
+    }
+
+    /// Names those of `wanted`, in the order of their places, that were in some of what was dropped: from number `next` on.
+    /// Answers the number to go on with, if there are more.
+    fn dropped(&self, next: usize, wanted: &[u64], found: &mut HashMap<u64, String>) -> Option<usize> {
+        let first = next.saturating_sub(self.forgotten);
+        for (start, code) in self.dropped.iter().skip(first).take(AT_ONCE) {
+            let from = wanted.partition_point(|address| address & ADDRESS < *start);
+            let inside =
+                wanted.iter().skip(from).take_while(|&&address| (address & ADDRESS) - start < code.len);
+            for &address in inside.filter(|&&address| (address >> ADDRESS_BITS) as u8 == code.version) {
+                found.insert(address, code.name.to_string());
+            }
+        }
+        (first + AT_ONCE < self.dropped.len()).then_some(self.forgotten + first + AT_ONCE)
     }
 }
 
@@ -197,64 +274,103 @@ mod tests {
 
     use super::*;
 
-    fn empty() -> Names {
-        Names { by_start: BTreeMap::new(), bytes: 0 }
+    fn code(len: u64, version: u8, name: &str) -> Code {
+        Code { len, version, name: name.into() }
+    }
+
+    fn at(names: &Names, place: u64, version: u8) -> Option<String> {
+        let address = u64::from(version) << ADDRESS_BITS | place;
+        let mut found = HashMap::new();
+        let mut next = Some(0);
+        while let Some(number) = next {
+            next = names.dropped(number, &[address], &mut found);
+        }
+        names.live(address).map(str::to_owned).or_else(|| found.remove(&address))
     }
 
     #[test]
     fn code_takes_the_room_of_older_code() {
-        let mut names = empty();
-        names.add(100, 50, "a");
-        names.add(150, 50, "b");
-        names.add(200, 50, "c");
-        assert_eq!(
-            [99, 100, 149, 150, 249, 250].map(|address| names.at(address)),
-            [None, Some("a"), Some("a"), Some("b"), Some("c"), None]
-        );
-        names.add(140, 20, "d");
-        assert_eq!(
-            [100, 140, 159, 160, 200].map(|address| names.at(address)),
-            [None, Some("d"), Some("d"), None, Some("c")]
-        );
+        let mut names = Names::new();
+        for (start, name) in [(100, "a"), (150, "b"), (200, "c")] {
+            names.add(start, code(50, 1, name));
+        }
+        let all = |names: &Names, places: [u64; 6]| places.map(|place| at(names, place, 0));
+        let expected = [None, Some("a"), Some("a"), Some("b"), Some("c"), None];
+        assert_eq!(all(&names, [99, 100, 149, 150, 249, 250]), expected.map(|name| name.map(str::to_owned)));
+        names.add(140, code(20, 2, "d"));
+        let expected = [None, Some("d"), Some("d"), None, Some("c"), None];
+        assert_eq!(all(&names, [100, 140, 159, 160, 200, 250]), expected.map(|name| name.map(str::to_owned)));
+    }
+
+    #[test]
+    fn a_sample_is_named_after_what_was_there() {
+        let mut names = Names::new();
+        names.keeps_dropped = true;
+        for version in 1..=100 {
+            names.add(100, code(50, version, &format!("v{version}")));
+        }
+        for version in 1..=100 {
+            assert_eq!(at(&names, 120, version), Some(format!("v{version}")));
+        }
+        assert_eq!((at(&names, 120, 101), at(&names, 150, 7)), (None, None));
+        assert_eq!(at(&names, 120, 0).as_deref(), Some("v100"));
+    }
+
+    #[test]
+    fn without_samples_nothing_is_kept_that_was_dropped() {
+        let mut names = Names::new();
+        for version in 1..=100 {
+            names.add(100, code(50, version, "a"));
+        }
+        assert_eq!((names.dropped.len(), names.bytes), (0, code(50, 1, "a").bytes()));
     }
 
     #[test]
     fn code_that_moves_has_its_name_in_both_places() {
-        let mut names = empty();
-        names.add(100, 50, "a");
+        let mut names = Names::new();
+        names.add(100, code(50, 3, "a"));
         names.copy_to(100, 200);
         names.copy_to(7, 8);
         assert_eq!(
-            [100, 200, 249, 7].map(|address| names.at(address)),
-            [Some("a"), Some("a"), Some("a"), None]
+            [100, 200, 249].map(|place| at(&names, place, 0)),
+            [const { "a" }; 3].map(|name| Some(name.to_owned()))
         );
+        assert_eq!(at(&names, 7, 0), None);
     }
 
     #[test]
-    fn names_are_bounded() {
-        let mut names = empty();
+    fn names_are_bounded_and_the_oldest_dropped_ones_go_first() {
+        let mut names = Names::new();
+        names.keeps_dropped = true;
         let long = "x".repeat(1 << 20);
-        for start in 0..100 {
-            names.add(start * 10, 10, &long);
+        for version in 1..=100 {
+            names.add(100, code(50, version, &long));
         }
         assert!(names.bytes <= MOST_BYTES);
-        assert_eq!(names.by_start.len(), MOST_BYTES / (long.len() + OVERHEAD));
+        let kept = MOST_BYTES / code(50, 1, &long).bytes();
+        assert_eq!((names.by_start.len() + names.dropped.len(), names.forgotten), (kept, 100 - kept));
+        assert!(at(&names, 120, 99).is_some() && at(&names, 120, 1).is_none());
+        let mut full = Names::new();
+        for start in 1..100 {
+            full.add(start * 10, code(10, 1, &long));
+        }
+        assert_eq!((full.bytes <= MOST_BYTES, full.by_start.len()), (true, kept));
     }
 
     proptest! {
-        /// As a list from the end of which the last that covers an address is taken, less what later ones have cut off.
         #[test]
-        fn no_two_overlap(codes in prop::collection::vec((0_u64..1000, 0_u64..100), 0..60)) {
-            let mut names = empty();
+        fn no_two_overlap(codes in prop::collection::vec((0_u64..1000, 0_u64..100), 0..60), keeps in any::<bool>()) {
+            let mut names = Names::new();
+            names.keeps_dropped = keeps;
             for (number, &(start, len)) in codes.iter().enumerate() {
-                names.add(start, len, &number.to_string());
+                names.add(start, code(len, 1, &number.to_string()));
             }
-            let ends: Vec<_> = names.by_start.iter().map(|(start, (len, _))| (*start, start + len)).collect();
+            let ends: Vec<_> = names.by_start.iter().map(|(start, code)| (*start, start + code.len)).collect();
             prop_assert!(ends.windows(2).all(|pair| pair[0].1 <= pair[1].0), "{ends:?}");
-            prop_assert_eq!(names.bytes, names.by_start.values().map(|(_, name)| name.len() + OVERHEAD).sum::<usize>());
+            let all = names.by_start.values().chain(names.dropped.iter().map(|(_, code)| code));
+            prop_assert_eq!(names.bytes, all.map(Code::bytes).sum::<usize>());
             if let Some((number, (start, len))) = codes.iter().enumerate().next_back().filter(|(_, (_, len))| *len > 0) {
-                let expected = number.to_string();
-                prop_assert_eq!(names.at(start + len - 1), Some(expected.as_str()));
+                prop_assert_eq!(at(&names, start + len - 1, 1), Some(number.to_string()));
             }
         }
     }

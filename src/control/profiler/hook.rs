@@ -15,7 +15,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tikv_jemalloc_ctl::raw;
 
+use super::versions;
 use crate::live::symbols;
+use crate::profile::ADDRESS;
 use crate::sources::smaps::header;
 use crate::sources::{Absent, own_memory};
 
@@ -122,7 +124,7 @@ impl Trace {
     fn push(&mut self, address: usize) -> bool {
         if self.len < self.max {
             // SAFETY: jemalloc gives room for `max` addresses.
-            unsafe { self.vec.add(self.len).write(address as *mut c_void) };
+            unsafe { self.vec.add(self.len).write(versions::mark(address as u64) as *mut c_void) };
             self.len += 1;
         }
         self.len < self.max
@@ -178,9 +180,6 @@ struct Stack {
     to: usize,
 }
 
-/// A user's address has 48 bits at the most, here; what is above is a signature (Arm, pointer authentication).
-const ADDRESS: usize = (1 << 48) - 1;
-
 const WORD: usize = size_of::<usize>();
 
 /// How much of the stack is copied at once: a JavaScript frame takes about a hundred bytes.
@@ -193,7 +192,7 @@ impl Stack {
         let mut window = Window::new();
         while self.holds(frame) {
             let Some([next, address]) = window.pair(frame) else { return };
-            let address = address & ADDRESS;
+            let address = address & ADDRESS as usize;
             if address == 0 || !push(address) || next <= frame {
                 return;
             }

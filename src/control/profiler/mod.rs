@@ -5,6 +5,7 @@
 
 pub mod code_events;
 mod hook;
+mod versions;
 
 use std::ffi::{CString, c_char};
 use std::fmt;
@@ -113,6 +114,7 @@ pub fn start(exponent: Option<u32>) -> Result<Option<Absent>, Error> {
     if let Some(exponent) = exponent.filter(|exponent| 1 << exponent != state.sample_bytes) {
         reset_to(exponent)?;
     }
+    code_events::keep_what_is_dropped();
     let missing = hook::install().err();
     set_active(true)?;
     Ok(missing)
