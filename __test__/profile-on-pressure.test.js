@@ -8,7 +8,10 @@ const path = require('node:path');
 const { test } = require('node:test');
 const zlib = require('node:zlib');
 const { JEMALLOCS, preload } = require('./support/allocators.js');
-const { runChild } = require('./support/child.js');
+const { inCgroup, makeCgroup } = require('./support/cgroup.js');
+const { finished, runChild } = require('./support/child.js');
+
+const CHILD = path.join(__dirname, 'children', 'profile-on-pressure.js');
 
 function folder(t) {
   const made = fs.mkdtempSync(path.join(os.tmpdir(), 'heapgap-pressure-'));
@@ -38,6 +41,19 @@ for (const name of JEMALLOCS) {
     );
   });
 }
+
+test('in a memory cgroup of its own, too', async (t) => {
+  const libraries = preload(t, 'jemalloc 5.3.1');
+  const group = libraries && makeCgroup(t, 280 * 2 ** 20);
+  if (!group) return;
+  const variables = [`LD_PRELOAD=${libraries}`, 'MALLOC_CONF=prof:true,prof_active:false'];
+  const command = ['env', ...variables, process.execPath, CHILD, folder(t), 'group'];
+  const { code, stdout, stderr } = await finished('/bin/sh', inCgroup(group, command));
+  assert.equal(code, 0, stderr);
+  const { heard } = JSON.parse(stdout);
+  assert.equal(heard.reason, null);
+  assert.equal(fs.statSync(heard.file).size, heard.bytes);
+});
 
 test('a folder that cannot be had is told, and the governor goes on', async (t) => {
   const libraries = preload(t, 'jemalloc 5.3.1');

@@ -12,6 +12,10 @@
  * started too, on whatever allocator is live in the end. The program's own `govern()` replaces it. A value that
  * is neither gets one warning (`HEAPGAP_GOVERN`), and no governor; unset, empty and `0` ask for none.
  *
+ * Where `HEAPGAP_PROFILE` is `1`, heap profiles name JavaScript functions (docs/profiling.md); in a process that is not started
+ * anew only those that V8 has compiled, unless it was started with `--interpreted-frames-native-stack`. Another value than
+ * that, empty and `0` gets one warning (`HEAPGAP_PROFILE`).
+ *
  * A worker of node:cluster that starts anew emits `online` twice; where the primary loads this, its workers
  * inherit jemalloc, and it does not come to that.
  */

@@ -1,6 +1,6 @@
 'use strict';
 // Fills the memory that a governor of its own leaves, until a profile of that was kept in the folder that is its
-// argument, or the governor says that none will be. Prints what it heard.
+// argument, or the governor says that none will be. Prints what it heard. A second argument: the limit is the memory cgroup's.
 
 const { govern, profiler, snapshot } = require('../..');
 
@@ -8,9 +8,10 @@ const MIB = 2 ** 20;
 const held = [];
 const hold = () => held.push(Buffer.alloc(4 * MIB, 1));
 
+const [directory, group] = process.argv.slice(2);
 const governor = govern({
-  limit: snapshot().process.rss + 200 * MIB,
-  profileOnPressure: { directory: process.argv[2], sampleBytes: 2 ** 16, minIntervalMs: 0 },
+  ...(!group && { limit: snapshot().process.rss + 200 * MIB }),
+  profileOnPressure: { directory, sampleBytes: 2 ** 16, minIntervalMs: 0 },
 });
 
 const why = () => governor.state().notes.find(({ field }) => field === 'profileOnPressure');

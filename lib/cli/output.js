@@ -8,6 +8,7 @@ const USAGE = `usage: heapgap run [--govern] [--profile] [--] <command> [argumen
        heapgap doctor [--json] [--pid <n>] [--timeout <seconds>] [-- <command> [argument…]]
        heapgap watch <url | pid>
        heapgap profile <url> [--seconds <n>] [--format flamegraph | pprof] [--output <file>]
+       heapgap leaks [--max-bytes <n>] [--sample-bytes <n>] [--output <file>] [--] <command> [argument…]
        heapgap --help | --version
 
 run   starts the command on the jemalloc that heapgap ships. LD_PRELOAD and MALLOC_CONF are kept:
@@ -31,6 +32,9 @@ profile
       has had sampled), by the address of its route, as for watch; the route needs the option \`profile: true\`.
       To a new file, whose name it prints: a flame graph (.svg), or for pprof (.pb.gz), as --format or the name
       given by --output says; - is standard output. Exits with 2 where there is no profile.
+leaks runs the command and says which stacks have allocated the native memory that is still live when its Node.js
+      processes end, from a sample every 16 KiB (--sample-bytes). Exits with 1 where one leaves more than 1 MiB
+      (--max-bytes), else as the command does. --output writes all of it as a flame graph (.svg) or for pprof (.pb.gz).
 `;
 
 /** heapgap itself failed, as env(1), nohup(1) and timeout(1) use it. */

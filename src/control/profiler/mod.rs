@@ -45,7 +45,7 @@ impl fmt::Display for Unavailable {
             ),
             Self::Option => write!(
                 f,
-                "jemalloc was started without profiling, and that cannot be changed later: start the program with MALLOC_CONF=prof:true,prof_active:false"
+                "jemalloc was started without profiling, and that cannot be changed later: start the program with `npx heapgap run`, or with MALLOC_CONF=prof:true,prof_active:false"
             ),
             Self::Key(key) => write!(f, "this jemalloc has no {key}"),
         }

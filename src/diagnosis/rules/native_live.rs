@@ -75,7 +75,7 @@ fn advise(finding: Finding) -> Finding {
     finding
         .act("Look for native objects that are never closed: zlib and crypto streams, database connections, statements and cursors.")
         .act("Find the addon: `process.report.getReport().sharedObjects` lists those that are loaded; bound its cache (`sharp.cache(false)`, SQLite's `PRAGMA cache_size`) or leave it out for a trial.")
-        .act("Let jemalloc say which function allocates: with a build that has profiling, `MALLOC_CONF=prof:true,lg_prof_sample:19,prof_prefix:/tmp/jeprof` and `jeprof`.")
+        .act("Let jemalloc say which function allocates: `heapgap run --profile`, and `profiler.profile()` or `heapgap profile <url>` while it grows (docs/profiling.md).")
         .act("Neither a purge nor `--max-old-space-size` reduces it.")
 }
 
