@@ -40,7 +40,8 @@ describe('the names of JavaScript functions', { timeout: 300_000 }, () => {
     it(`Node.js ${major}: are told in the main thread and in others, and nothing is left behind`, async (t) => {
       const node = binary(major);
       const { stdout, stderr, files, pid } = await run(t, ['--profile'], [CHILD], { node });
-      const { main, worker, comments } = JSON.parse(stdout);
+      const { main, worker, comments, hint } = JSON.parse(stdout);
+      assert.equal(hint, false);
       assert.ok(main > 0.9, `${main}`);
       assert.ok(worker > 0.9, `${worker}`);
       assert.equal(comments, '');
@@ -58,7 +59,8 @@ describe('the names of JavaScript functions', { timeout: 300_000 }, () => {
   });
 
   it('are not there without; the profile says how to have them', async (t) => {
-    const { main, worker, comments } = JSON.parse((await run(t, [], [CHILD])).stdout);
+    const { main, worker, comments, hint } = JSON.parse((await run(t, [], [CHILD])).stdout);
+    assert.equal(hint, true);
     assert.equal(main + worker, 0);
     assert.match(comments, /JavaScript functions have no names .*`npx heapgap run --profile`/);
   });

@@ -39,7 +39,8 @@ async function main() {
   const comments = commentsIn(await profiler.dump({ format: 'pprof' }));
   await worker.terminate();
   const shares = { main: share(svg, 'hoardInMain'), worker: share(svg, 'hoardInWorker') };
-  process.stdout.write(JSON.stringify({ ...shares, comments, held: kept.length }));
+  const hint = /start it with heapgap run --profile/.test(svg);
+  process.stdout.write(JSON.stringify({ ...shares, comments, hint, held: kept.length }));
 }
 
 if (isMainThread) main();

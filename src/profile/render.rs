@@ -49,6 +49,9 @@ impl fmt::Display for Error {
     }
 }
 
+/// For who looks at a picture: it has no room for notes.
+const NAMES: &str = " (JavaScript without names: start it with heapgap run --profile)";
+
 /// Reads, subtracts, names and writes. Takes as long as it takes: on a thread of its own.
 pub fn render(request: Request) -> Result<Vec<u8>, Error> {
     let mut dump = parse(&request.text)?;
@@ -56,11 +59,13 @@ pub fn render(request: Request) -> Result<Vec<u8>, Error> {
     if let Some(before) = &request.before {
         dump = growth::between(&parse(before)?, dump).map_err(Error::Growth)?;
     }
-    let Resolved { profile, notes } = resolve(dump, &request.code);
+    let Resolved { profile, lacks_javascript, notes } = resolve(dump, &request.code);
     let written = match request.format {
         Format::Pprof => pprof::encode(&profile, request.time, request.duration, &notes),
         Format::Flamegraph => {
-            flamegraph::draw(&profile, &request.title, &subtitle(&profile, request.duration))
+            let hint = if lacks_javascript { NAMES } else { "" };
+            let title = format!("{}{hint}", request.title);
+            flamegraph::draw(&profile, &title, &subtitle(&profile, request.duration))
         }
         Format::Stacks => stacks::encode(&profile).map_err(io::Error::from),
     };

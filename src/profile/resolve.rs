@@ -12,6 +12,8 @@ use crate::sources::{Absent, elf, perf_map, source_map};
 #[derive(Debug, Default)]
 pub struct Resolved {
     pub profile: Profile,
+    /// Whether there is JavaScript in it that V8 told no names of.
+    pub lacks_javascript: bool,
     pub notes: Vec<String>,
 }
 
@@ -49,6 +51,7 @@ pub fn resolve(mut dump: Dump, code: &Generated) -> Resolved {
     let (of_files, generated) = call_sites(&dump);
     let mut found = Lookup::default();
     let mut notes = Vec::new();
+    let mut lacks_javascript = false;
     for (path, sites) in of_files {
         match name_file(&path, &sites, &mut dump.mappings, &mut found) {
             Ok(()) => {}
@@ -61,12 +64,15 @@ pub fn resolve(mut dump: Dump, code: &Generated) -> Resolved {
                 found.generated = names;
                 notes.extend(find_origins(&mut found));
             }
-            Err(reason) => notes.push(format!(
+            Err(reason) => {
+                lacks_javascript = true;
+                notes.push(format!(
                 "JavaScript functions have no names ({reason}): start the program with `npx heapgap run --profile`"
-            )),
+            ));
+            }
         }
     }
-    Resolved { profile: name(dump, &found), notes }
+    Resolved { profile: name(dump, &found), lacks_javascript, notes }
 }
 
 /// A call site, and the mapping that it is in.
