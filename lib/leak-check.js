@@ -1,6 +1,6 @@
 'use strict';
 // What `heapgap leaks` has each Node.js process of its command require first: everything that is allocated from here
-// on is sampled, and what is live at the end is written down.
+// on is sampled, and what is live at the end is written down. Nothing of it may change how the program ends.
 
 const fs = require('node:fs');
 const path = require('node:path');
@@ -14,27 +14,77 @@ const { perfMapFile } = require('./profiler/perf-map.js');
 /** The variable that holds what the command line asks for, as JSON. */
 const VARIABLE = 'HEAPGAP_LEAKS';
 
-function check({ directory, exponent, format }) {
-  const program = process.argv[1] === undefined ? 'node' : path.basename(process.argv[1]);
-  const file = (extension) => path.join(directory, `${process.pid}.${extension}`);
-  const write = (found) =>
-    fs.writeFileSync(file('json'), JSON.stringify({ pid: process.pid, program, ...found }));
+/** As they are now: a program may replace them. */
+const { renameSync, writeFileSync, writeSync } = fs;
+
+class Report {
+  #start;
+  #who = {
+    pid: process.pid,
+    program: process.argv[1] === undefined ? 'node' : path.basename(process.argv[1]),
+  };
+
+  constructor(directory) {
+    this.#start = path.join(directory, String(process.pid));
+  }
+
+  get program() {
+    return this.#who.program;
+  }
+
+  /** Whole or not at all: the program may be killed meanwhile. */
+  #write(extension, data) {
+    const file = `${this.#start}.${extension}`;
+    try {
+      writeFileSync(`${file}.new`, data);
+      renameSync(`${file}.new`, file);
+    } catch (error) {
+      this.#say(`nothing can be written: ${error.message}`);
+    }
+  }
+
+  #say(why) {
+    const { pid, program } = this.#who;
+    try {
+      writeSync(2, `heapgap: ${program} (pid ${pid}) was not checked: ${why}\n`);
+    } catch {
+      // Closed or full.
+    }
+  }
+
+  found(found) {
+    this.#write('json', JSON.stringify({ ...this.#who, found }));
+  }
+
+  failed(why) {
+    this.#write('json', JSON.stringify({ ...this.#who, why }));
+  }
+
+  profile(data) {
+    this.#write('profile', data);
+  }
+}
+
+function check({ directory, exponent, format }, unnamed) {
+  const report = new Report(directory);
+  report.failed('it did not come to its end');
   try {
     if (!addon) throw new Error(whyNoAddon);
     const gc = exposedGc();
-    addon.profilerStartNow(exponent);
-    settleFirst(gc);
-    atEnd(() => {
-      gc();
-      // What the first collection found is freed beside the program, and awaited by the second.
-      gc();
-      const text = addon.profilerDumpNow();
-      const render = (as) => addon.profilerRenderNow(text, rendering(as, program));
-      write({ found: JSON.parse(render('stacks')) });
-      if (format) fs.writeFileSync(file('profile'), render(format));
-    }, write);
+    const notes = [unnamed, addon.profilerStartNow(exponent)].filter((note) => note !== null);
+    atEnd(
+      gc,
+      () => {
+        const text = addon.profilerDumpNow();
+        const render = (as) => addon.profilerRenderNow(text, rendering(as, report.program));
+        const stacks = JSON.parse(render('stacks'));
+        report.found({ ...stacks, notes: [...notes, ...stacks.notes] });
+        if (format) report.profile(render(format));
+      },
+      report,
+    );
   } catch (error) {
-    write({ why: error.message });
+    report.failed(error.message);
   }
 }
 
@@ -47,49 +97,60 @@ const rendering = (format, title) => ({
   durationMs: null,
 });
 
-/**
- * Before a program ends of itself, what it has dropped is freed: Node-API runs finalizers in an immediate after the
- * collection.
- */
-function settleFirst(gc) {
-  process.once('beforeExit', () => {
-    gc();
-    setImmediate(() => {
-      gc();
-      setImmediate(() => {});
-    });
-  });
-}
-
-/**
- * Runs `report` once, when all listeners of `exit` have run. A listener that calls process.exit() is the last one.
- */
-function atEnd(report, write) {
+function atEnd(gc, look, report) {
   let done = false;
   function finish() {
     if (done) return;
     done = true;
     try {
-      report();
+      gc();
+      // What the first collection found is freed beside the program, and awaited by the second.
+      gc();
+      look();
     } catch (error) {
-      write({ why: error.message });
+      report.failed(error.message);
     }
   }
   const { emit, reallyExit } = process;
-  process.emit = function (event, ...args) {
-    const answer = emit.call(this, event, ...args);
-    if (event === 'exit') finish();
-    return answer;
-  };
-  process.reallyExit = function (status) {
+  replace('emit', function (event, ...args) {
+    if (event === 'beforeExit' && settleFirst(gc)) return false;
+    try {
+      return emit.call(this, event, ...args);
+    } finally {
+      // When all listeners have run. A program may emit the event itself.
+      if (event === 'exit' && process._exiting) finish();
+    }
+  });
+  // A listener that calls process.exit() again does not come back.
+  replace('reallyExit', function (status) {
     finish();
     return reallyExit.call(this, status);
-  };
+  });
+}
+
+const replace = (name, value) =>
+  Object.defineProperty(process, name, { value, configurable: true, writable: true });
+
+let settled = false;
+
+/**
+ * Before a program ends of itself, what it has dropped is freed: Node-API runs finalizers in an immediate after the
+ * collection. Node.js emits `beforeExit` again when that has run.
+ */
+function settleFirst(gc) {
+  if (settled) return false;
+  settled = true;
+  gc();
+  setImmediate(() => {
+    gc();
+    setImmediate(() => {});
+  });
+  return true;
 }
 
 const given = process.env[VARIABLE];
 if (given) {
   // V8 tells each thread of its own code.
-  nameCode();
-  if (isMainThread) check(JSON.parse(given));
+  const unnamed = nameCode();
+  if (isMainThread) check(JSON.parse(given), unnamed);
 }

@@ -37,7 +37,7 @@ function govern() {
 }
 
 /** Also in worker threads: V8 tells each thread of its own code. */
-function name() {
+function profile() {
   if (profiling === '' || profiling === '0') return;
   const { nameCode } = require('./name-code.js');
   const why = profiling === '1' ? nameCode() : `expected 0 or 1, got ${JSON.stringify(profiling)}`;
@@ -53,5 +53,5 @@ try {
   require('./reexec.js').warn(error.message);
 }
 // A process that starts anew does not come here.
-name();
+profile();
 govern();

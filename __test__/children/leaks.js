@@ -2,7 +2,8 @@
 // Allocates native memory and ends, each as it is told.
 
 const { fork } = require('node:child_process');
-const { Worker, isMainThread } = require('node:worker_threads');
+const fs = require('node:fs');
+const { Worker } = require('node:worker_threads');
 const zlib = require('node:zlib');
 
 // A collection takes what only this module's own variables refer to.
@@ -34,13 +35,23 @@ const ENDS = {
   throws: () => {
     throw new Error('as it is told');
   },
+  early: () => {
+    process.emit('exit', 0);
+    WORK.keepBuffers();
+  },
+  beforeExit: () => process.on('beforeExit', () => fs.writeSync(1, 'before')),
+  throwsAtExit: () =>
+    process.on('exit', () => {
+      throw new Error('as it is told');
+    }),
+  nobody: () => process.setuid(65_534),
   killed: () => process.kill(process.pid, 'SIGKILL'),
   forks: () => fork(__filename, ['itself', 'keepBuffers']),
+  forksKilled: () => fork(__filename, ['killed', 'keepBuffers']),
   worker: () => new Worker(__filename, { argv: ['itself', 'keepBuffers'] }),
 };
 
 const WORK = { keepBuffers, dropBuffers, dropContexts };
 const [end, ...work] = process.argv.slice(2);
 for (const name of work) WORK[name]();
-if (isMainThread) ENDS[end]();
 ENDS[end]();

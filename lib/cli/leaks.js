@@ -10,6 +10,7 @@ const { plain } = require('../doctor/report.js');
 const { jemallocVariables } = require('../environment.js');
 const { findLibrary } = require('../library.js');
 const { NAMING_FLAG, withFlag, withRequire } = require('../node-options.js');
+const { exponentOf } = require('../profiler/calls.js');
 const { cannotStart, endAs, runChild } = require('./child.js');
 const { parse } = require('./leaks/options.js');
 const { toText } = require('./leaks/report.js');
@@ -20,9 +21,12 @@ const EXIT_LEAKS = 1;
 const CHECK = path.join(__dirname, '..', 'leak-check.js');
 
 function variables({ sampleBytes, format }, library, directory) {
-  const exponent = Math.round(Math.log2(sampleBytes));
+  const exponent = exponentOf(sampleBytes);
+  const { LD_PRELOAD, MALLOC_CONF } = jemallocVariables(process.env, library);
   return {
-    ...jemallocVariables(process.env, library),
+    LD_PRELOAD,
+    // From the very start, whatever the user has set: a thread draws when to take its first sample before it can be told.
+    MALLOC_CONF: `${MALLOC_CONF},lg_prof_sample:${exponent},prof_thread_active_init:true`,
     NODE_OPTIONS: withRequire(withFlag(process.env.NODE_OPTIONS, NAMING_FLAG), CHECK),
     HEAPGAP_LEAKS: JSON.stringify({ directory, exponent, format }),
   };
@@ -57,6 +61,15 @@ async function save(reports, directory, output) {
   await pipeline(fs.createReadStream(file), output.stream);
 }
 
+/** What outlives the command may still write there. */
+function remove(directory) {
+  try {
+    fs.rmSync(directory, { recursive: true, maxRetries: 3 });
+  } catch (error) {
+    say(`${directory} is left behind: ${error.message}`);
+  }
+}
+
 /** Runs the command, and answers how to end. */
 async function check(settings, library, directory, output) {
   const ended = await runChild(settings.command, variables(settings, library, directory));
@@ -79,11 +92,12 @@ async function leaks(words) {
   const { library, why } = findLibrary();
   const [command] = settings.command;
   if (!library) return fail(`cannot check ${command}: ${why}`);
-  // A folder of this user's alone (mkdtemp(3)).
-  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'heapgap-leaks-'));
+  let directory = null;
   let output = null;
   let end = null;
   try {
+    // A folder of this user's alone (mkdtemp(3)).
+    directory = fs.mkdtempSync(path.join(os.tmpdir(), 'heapgap-leaks-'));
     if (settings.output) output = await openOutput(settings.output);
     end = await check(settings, library, directory, output);
   } catch (error) {
@@ -91,7 +105,7 @@ async function leaks(words) {
     else fail(`cannot check ${command}: ${error.message}`);
   } finally {
     if (output?.stream.bytesWritten === 0) await output.discard();
-    fs.rmSync(directory, { recursive: true });
+    if (directory) remove(directory);
   }
   if (end) endAs(end);
 }

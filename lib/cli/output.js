@@ -33,8 +33,8 @@ profile
       To a new file, whose name it prints: a flame graph (.svg), or for pprof (.pb.gz), as --format or the name
       given by --output says; - is standard output. Exits with 2 where there is no profile.
 leaks runs the command and says which stacks have allocated the native memory that is still live when its Node.js
-      processes end, from a sample every 16 KiB (--sample-bytes). Exits with 1 where one leaves more than 1 MiB
-      (--max-bytes), else as the command does. --output writes all of it as a flame graph (.svg) or for pprof (.pb.gz).
+      processes end, from a sample every 16 KiB (--sample-bytes, or the power of two nearest to it). Exits with 1 where one
+      leaves more than 8 MiB (--max-bytes), else as the command does. --output writes all of it as a flame graph (.svg) or for pprof (.pb.gz).
 `;
 
 /** heapgap itself failed, as env(1), nohup(1) and timeout(1) use it. */

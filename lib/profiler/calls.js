@@ -19,6 +19,8 @@ const SAMPLE_BYTES = {
   expected: `a number from ${LEAST_SAMPLE_BYTES} to ${MOST_SAMPLE_BYTES}`,
 };
 
+const exponentOf = (sampleBytes) => Math.round(Math.log2(sampleBytes));
+
 const format = (names) => ({
   default: 'pprof',
   check: (value) => names.includes(value),
@@ -59,7 +61,7 @@ async function start(options) {
 }
 
 async function startAt(sampleBytes) {
-  const exponent = sampleBytes === undefined ? undefined : Math.round(Math.log2(sampleBytes));
+  const exponent = sampleBytes === undefined ? undefined : exponentOf(sampleBytes);
   const reason = await native('profilerStart', exponent);
   const { active, sampleBytes: actual } = state();
   const notes = reason === null ? [] : [{ field: 'javascript', reason }];
@@ -120,4 +122,4 @@ async function grow({ seconds, format: as, sampleBytes, signal }) {
   return render(after, as, { before, durationMs: performance.now() - began });
 }
 
-module.exports = { SAMPLE_BYTES, dump, profile, reset, start, stop };
+module.exports = { SAMPLE_BYTES, dump, exponentOf, profile, reset, start, stop };

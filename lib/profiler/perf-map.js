@@ -3,15 +3,25 @@
 
 const path = require('node:path');
 
-const FLAG = /^--perf[-_]basic[-_]prof[-_]path=(.*)$/;
+const { wordsOf } = require('../node-options.js');
+
+const ASKED = /^--perf[-_]basic[-_]prof([-_]only[-_]functions)?$/;
+const FOLDER = /^--perf[-_]basic[-_]prof[-_]path=(.*)$/;
 
 /** Node.js takes the flag for the folder on the command line only, not in NODE_OPTIONS. */
 function folder() {
-  const given = process.execArgv.map((word) => FLAG.exec(word)?.[1]).findLast(Boolean);
+  const given = process.execArgv.map((word) => FOLDER.exec(word)?.[1]).findLast(Boolean);
   return given ?? '/tmp';
 }
 
-/** V8's name for it (src/diagnostics/perf-jit.cc and src/logging/log.cc, PerfBasicLogger). */
-const perfMapFile = () => path.join(folder(), `perf-${process.pid}.map`);
+/**
+ * V8's name for it (src/diagnostics/perf-jit.cc and src/logging/log.cc, PerfBasicLogger); `null` where V8 was not told to:
+ * a file of that name is another process's then, whose pid was the same.
+ */
+function perfMapFile() {
+  const words = [...process.execArgv, ...wordsOf(process.env.NODE_OPTIONS ?? '')];
+  if (!words.some((word) => ASKED.test(word))) return null;
+  return path.join(folder(), `perf-${process.pid}.map`);
+}
 
 module.exports = { perfMapFile };

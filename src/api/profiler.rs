@@ -1,5 +1,6 @@
 //! The heap profiler. All but its state may have to wait for a dump, so each call runs on a thread of its own.
 
+use std::path::PathBuf;
 use std::time::{Duration, UNIX_EPOCH};
 
 use napi::Env;
@@ -76,8 +77,8 @@ pub struct Rendering {
     pub format: String,
     /// jemalloc's text from before, to show the growth since then.
     pub before: Option<Buffer>,
-    /// Where V8 has written the names of its code.
-    pub perf_map: String,
+    /// Where V8 writes the names of its code, if it was told to.
+    pub perf_map: Option<String>,
     /// What stands above a flame graph.
     pub title: String,
     /// When the text, or the one before it, was taken; in milliseconds since the epoch.
@@ -117,7 +118,7 @@ fn request(text: &Buffer, rendering: Rendering) -> Request {
         format: format_of(&rendering.format),
         text: text.to_vec(),
         before: rendering.before.map(|before| before.to_vec()),
-        code: Generated { events: code_events::names_of, map: rendering.perf_map.into() },
+        code: Generated { events: code_events::names_of, map: rendering.perf_map.map(PathBuf::from) },
         title: rendering.title,
         time: UNIX_EPOCH + millis(rendering.time_ms),
         duration: rendering.duration_ms.map(millis),

@@ -50,7 +50,7 @@ impl fmt::Display for Error {
 }
 
 /// For who looks at a picture: it has no room for notes.
-const NAMES: &str = " (JavaScript without names: start it with heapgap run --profile)";
+const HOW_TO_NAME: &str = " (JavaScript without names: start it with heapgap run --profile)";
 
 /// Reads, subtracts, names and writes. Takes as long as it takes: on a thread of its own.
 pub fn render(request: Request) -> Result<Vec<u8>, Error> {
@@ -63,11 +63,11 @@ pub fn render(request: Request) -> Result<Vec<u8>, Error> {
     let written = match request.format {
         Format::Pprof => pprof::encode(&profile, request.time, request.duration, &notes),
         Format::Flamegraph => {
-            let hint = if lacks_javascript { NAMES } else { "" };
+            let hint = if lacks_javascript { HOW_TO_NAME } else { "" };
             let title = format!("{}{hint}", request.title);
             flamegraph::draw(&profile, &title, &subtitle(&profile, request.duration))
         }
-        Format::Stacks => stacks::encode(&profile).map_err(io::Error::from),
+        Format::Stacks => stacks::encode(&profile, &notes).map_err(io::Error::from),
     };
     written.map_err(Error::Write)
 }

@@ -23,7 +23,7 @@ pub struct Generated {
     /// The names of what covers the addresses given; `None` where V8 was not asked for them.
     pub events: fn(&[u64]) -> Option<HashMap<u64, String>>,
     /// Where V8 writes them, if it was told to.
-    pub map: PathBuf,
+    pub map: Option<PathBuf>,
 }
 
 impl Generated {
@@ -41,7 +41,8 @@ impl Generated {
     /// The map knows nothing of versions.
     fn names_of_map(&self, sites: &[u64]) -> Result<HashMap<u64, String>, Absent> {
         let places: BTreeSet<_> = sites.iter().map(|site| site & ADDRESS).collect();
-        let names = perf_map::read(&self.map, &Vec::from_iter(places))?;
+        let map = self.map.as_deref().ok_or(Absent::Because("V8 was not asked for them"))?;
+        let names = perf_map::read(map, &Vec::from_iter(places))?;
         Ok(sites.iter().filter_map(|site| Some((*site, names.get(&(site & ADDRESS))?.clone()))).collect())
     }
 }

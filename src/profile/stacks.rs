@@ -19,6 +19,8 @@ struct Stacks<'a> {
     stacks: Vec<Stack<'a>>,
     /// How many are not shown.
     others: usize,
+    /// What could not be named and why.
+    notes: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -37,8 +39,8 @@ struct Frame<'a> {
     line: Option<u32>,
 }
 
-/// `profile` as JSON.
-pub fn encode(profile: &Profile) -> serde_json::Result<Vec<u8>> {
+/// `profile` as JSON, with `notes`.
+pub fn encode(profile: &Profile, notes: &[String]) -> serde_json::Result<Vec<u8>> {
     let mut stacks = merged(profile);
     stacks.sort_by_key(|stack| -stack.bytes);
     let others = stacks.len().saturating_sub(MOST);
@@ -49,6 +51,7 @@ pub fn encode(profile: &Profile) -> serde_json::Result<Vec<u8>> {
         objects: profile.stacks.iter().map(|stack| stack.objects).sum(),
         stacks,
         others,
+        notes,
     })
 }
 
@@ -89,7 +92,7 @@ mod tests {
             locations: (0..102).map(|index| location(format!("f{index}"))).collect(),
             ..Profile::default()
         };
-        let found: Value = from_slice(&encode(&profile)?)?;
+        let found: Value = from_slice(&encode(&profile, &[])?)?;
         let first =
             json!({ "bytes": 101, "objects": 2, "frames": [{ "name": "f101", "file": null, "line": 3 }] });
         assert_eq!(found["stacks"][0], first);
@@ -107,7 +110,7 @@ mod tests {
             locations: ["parse", "parse", "main"].map(|name| location(name.to_owned())).into(),
             ..Profile::default()
         };
-        let found: Value = from_slice(&encode(&profile)?)?;
+        let found: Value = from_slice(&encode(&profile, &[])?)?;
         assert_eq!(found["stacks"].as_array().map(Vec::len), Some(1));
         assert_eq!((&found["stacks"][0]["bytes"], &found["stacks"][0]["objects"]), (&json!(42), &json!(2)));
         Ok(())

@@ -8,7 +8,8 @@ const { SAMPLE_BYTES } = require('../../profiler/calls.js');
 const { FORMATS } = require('../profile/options.js');
 
 const OPTIONS = {
-  'max-bytes': { type: 'string', default: String(2 ** 20) },
+  // Node.js itself, and V8, keep up to 5 MB of what programs without leaks have them load.
+  'max-bytes': { type: 'string', default: String(2 ** 23) },
   'sample-bytes': { type: 'string', default: String(2 ** 14) },
   output: { type: 'string' },
 };

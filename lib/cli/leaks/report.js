@@ -41,6 +41,7 @@ function toText({ pid, program, found }, maxBytes) {
       `; estimated from a sample every ${bytes(found.sampleBytes)}`,
     ...shown.flatMap((stack) => stackLines(stack, found.bytes)),
     ...(rest > 0 ? [`  ${count(rest, 'more stack')}`] : []),
+    ...found.notes.map((note) => `  ${plain(note)}`),
   ]
     .map((line) => `${line}\n`)
     .join('');

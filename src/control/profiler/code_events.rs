@@ -27,7 +27,7 @@ struct JitCodeEvent {
     user_data: *mut c_void,
     wasm_source_info: *const c_void,
     /// For code that was added, its name; for code that was moved, where to, in the first word.
-    name: Name,
+    name: Text,
     /// The rest of the largest of the union's members, `line_info_t`.
     _rest: usize,
     isolate: *const Isolate,
@@ -35,7 +35,7 @@ struct JitCodeEvent {
 
 #[repr(C)]
 #[derive(Clone, Copy)]
-struct Name {
+struct Text {
     text: *const c_char,
     len: usize,
 }
@@ -110,11 +110,10 @@ impl V8 {
 unsafe extern "C" fn hear(event: *const JitCodeEvent) {
     // SAFETY: V8 passes an event that is valid during the call.
     let event = unsafe { &*event };
-    if event.code_type == BYTE_CODE {
+    if event.code_type == BYTE_CODE || event.name.text.is_null() {
         return;
     }
     let start = event.code_start as u64;
-    let mut names = names();
     match event.kind {
         ADDED => {
             // SAFETY: for code that was added, V8 gives so many bytes (JitLogger::LogRecordedBuffer in V8's
@@ -122,9 +121,11 @@ unsafe extern "C" fn hear(event: *const JitCodeEvent) {
             let name = unsafe { std::slice::from_raw_parts(event.name.text.cast(), event.name.len) };
             let len = event.code_len as u64;
             let version = versions::renew(start, len);
-            unsampled(|| names.add(start, Code { len, version, name: String::from_utf8_lossy(name).into() }));
+            unsampled(|| {
+                names().add(start, Code { len, version, name: String::from_utf8_lossy(name).into() })
+            });
         }
-        MOVED => unsampled(|| names.copy_to(start, event.name.text as u64)),
+        MOVED => unsampled(|| names().copy_to(start, event.name.text as u64)),
         _ => {}
     }
 }
@@ -136,8 +137,13 @@ fn names() -> MutexGuard<'static, Names> {
 }
 
 /// From now on there may be samples of code that V8 drops.
-pub fn keep_what_is_dropped() {
+pub fn keep_dropped() {
     names().keeps_dropped = true;
+}
+
+/// There are no samples now; there will be, if the profiler is `active`.
+pub fn forget_dropped(active: bool) {
+    names().forget_dropped(active);
 }
 
 /// V8's names of the code that was at `wanted` when its versions were; `None` where nobody has asked for events. It lets go
@@ -151,7 +157,7 @@ pub fn names_of(wanted: &[u64]) -> Option<HashMap<u64, String>> {
         others.sort_unstable_by_key(|address| address & ADDRESS);
         let mut next = 0;
         while !others.is_empty() {
-            let Some(after) = names().dropped(next, &others, &mut found) else { break };
+            let Some(after) = names().name_dropped(next, &others, &mut found) else { break };
             next = after;
         }
         found
@@ -228,11 +234,19 @@ impl Names {
     }
 
     fn make_room(&mut self, bytes: usize) {
-        while self.bytes + bytes > MOST_BYTES {
-            let Some((_, code)) = self.dropped.pop_front() else { return };
-            self.bytes -= code.bytes();
-            self.forgotten += 1;
-        }
+        while self.bytes + bytes > MOST_BYTES && self.forget_oldest() {}
+    }
+
+    fn forget_oldest(&mut self) -> bool {
+        let Some((_, code)) = self.dropped.pop_front() else { return false };
+        self.bytes -= code.bytes();
+        self.forgotten += 1;
+        true
+    }
+
+    fn forget_dropped(&mut self, active: bool) {
+        while self.forget_oldest() {}
+        self.keeps_dropped = active;
     }
 
     /// What was sampled before the code moved has its old address: that keeps its name until other code takes the room.
@@ -254,7 +268,7 @@ impl Names {
 
     /// Names those of `wanted`, in the order of their places, that were in some of what was dropped: from number `next` on.
     /// Answers the number to go on with, if there are more.
-    fn dropped(&self, next: usize, wanted: &[u64], found: &mut HashMap<u64, String>) -> Option<usize> {
+    fn name_dropped(&self, next: usize, wanted: &[u64], found: &mut HashMap<u64, String>) -> Option<usize> {
         let first = next.saturating_sub(self.forgotten);
         for (start, code) in self.dropped.iter().skip(first).take(AT_ONCE) {
             let from = wanted.partition_point(|address| address & ADDRESS < *start);
@@ -283,7 +297,7 @@ mod tests {
         let mut found = HashMap::new();
         let mut next = Some(0);
         while let Some(number) = next {
-            next = names.dropped(number, &[address], &mut found);
+            next = names.name_dropped(number, &[address], &mut found);
         }
         names.live(address).map(str::to_owned).or_else(|| found.remove(&address))
     }
@@ -314,6 +328,17 @@ mod tests {
         }
         assert_eq!((at(&names, 120, 101), at(&names, 150, 7)), (None, None));
         assert_eq!(at(&names, 120, 0).as_deref(), Some("v100"));
+    }
+
+    #[test]
+    fn after_a_reset_only_what_is_there_has_a_name() {
+        let mut names = Names::new();
+        names.keeps_dropped = true;
+        names.add(100, code(50, 1, "a"));
+        names.add(100, code(50, 2, "b"));
+        names.forget_dropped(false);
+        assert_eq!((at(&names, 120, 1), at(&names, 120, 2).as_deref()), (None, Some("b")));
+        assert_eq!((names.bytes, names.keeps_dropped), (code(50, 2, "b").bytes(), false));
     }
 
     #[test]

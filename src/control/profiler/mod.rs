@@ -114,7 +114,7 @@ pub fn start(exponent: Option<u32>) -> Result<Option<Absent>, Error> {
     if let Some(exponent) = exponent.filter(|exponent| 1 << exponent != state.sample_bytes) {
         reset_to(exponent)?;
     }
-    code_events::keep_what_is_dropped();
+    code_events::keep_dropped();
     let missing = hook::install().err();
     set_active(true)?;
     Ok(missing)
@@ -137,7 +137,10 @@ fn set_active(active: bool) -> Result<(), Error> {
 /// Forgets what was sampled.
 pub fn reset() -> Result<(), Error> {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    reset_to(state()?.sample_bytes.trailing_zeros())
+    let state = state()?;
+    reset_to(state.sample_bytes.trailing_zeros())?;
+    code_events::forget_dropped(state.active);
+    Ok(())
 }
 
 fn reset_to(exponent: u32) -> Result<(), Error> {
