@@ -17,8 +17,8 @@ const { values: options } = parseArgs({
 });
 
 const ROUNDS = options.quick
-  ? { service: 3, seconds: 1, dump: 2, idle: 5 }
-  : { service: 30, seconds: 2, dump: 5, idle: 41 };
+  ? { service: 2, warmUp: 1, seconds: 1, dump: 2, idle: 5 }
+  : { service: 12, warmUp: 2, seconds: 3, dump: 5, idle: 41 };
 
 const GB = 1e9;
 const STACKS = 300;
@@ -34,7 +34,8 @@ const SAYS = {
 };
 
 async function serviceRows() {
-  const rounds = await measureService({ rounds: ROUNDS.service, seconds: ROUNDS.seconds, say });
+  const { service: count, warmUp, seconds } = ROUNDS;
+  const rounds = await measureService({ rounds: count, warmUp, seconds, say });
   const ratios = (name, figure) =>
     rounds.map(({ [name]: { held, without } }) => held[figure] / without[figure]);
   const target = (name) => (TARGETS[name] ? atLeast(TARGETS[name]) : undefined);

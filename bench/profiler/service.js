@@ -13,7 +13,6 @@ const { NAMED, POSSIBLE, WITHOUT } = require('./ways.js');
 
 const SERVICE = path.join(__dirname, '..', 'children', 'cost-service.js');
 const MEMORY = 512 * MIB;
-const SETTLE_MS = 300;
 const ONE_CPU = ['taskset', '--cpu-list', '0'];
 
 const BASE = { words: WITHOUT, active: false };
@@ -25,7 +24,6 @@ const STATES = {
   named: { words: NAMED, active: true },
 };
 
-/** A process that is idle but for its windows. */
 async function startService({ words, active }) {
   const group = newGroup({ memory: MEMORY });
   const service = start([...ONE_CPU, ...words, process.execPath, SERVICE], group);
@@ -44,40 +42,40 @@ function difference(before, after) {
 }
 
 /** One window of both at once. */
-async function measurePair(base, service, seconds) {
-  const both = [base, service];
-  const figures = () => Promise.all(both.map(({ port }) => ask(port, '/figures')));
-  const stops = both.map(({ port }) => load(port));
-  await sleep(SETTLE_MS);
+async function measureWindow(services, { warmUp, seconds }) {
+  const figures = () => Promise.all(services.map(({ port }) => ask(port, '/figures')));
+  const stops = services.map(({ port }) => load(port));
+  await sleep(warmUp * 1000);
   const before = await figures();
   await sleep(seconds * 1000);
   const after = await figures();
   await Promise.all(stops.map((stop) => stop()));
-  const [without, held] = both.map((_, index) => difference(before[index], after[index]));
-  return { without, held };
+  return services.map((_, index) => difference(before[index], after[index]));
+}
+
+/** New processes each time: two that are alike differ by some percent for as long as they live. */
+async function measurePair(state, times, isFirst) {
+  const states = isFirst ? [state, BASE] : [BASE, state];
+  const services = await inTurn(states, startService);
+  try {
+    const windows = await measureWindow(services, times);
+    const [held, without] = isFirst ? windows : windows.reverse();
+    return { held, without };
+  } finally {
+    await Promise.all(services.map(({ stop }) => stop()));
+  }
 }
 
 /** Answers each round's pairs by their state. */
-async function measureService({ rounds, seconds, say }) {
-  const base = await startService(BASE);
-  const services = await inTurn(Object.entries(STATES), async ([name, state]) => ({
-    name,
-    ...(await startService(state)),
-  }));
-  try {
-    say('service: warming up …');
-    await inTurn(services, (service) => measurePair(base, service, seconds));
-    return await repeat(rounds, async (round) => {
-      say(`service: round ${round} of ${rounds} …`);
-      const pairs = await inTurn(shuffled(services, round), async (service) => [
-        service.name,
-        await measurePair(base, service, seconds),
-      ]);
-      return Object.fromEntries(pairs);
-    });
-  } finally {
-    await Promise.all([base, ...services].map(({ stop }) => stop()));
-  }
-}
+const measureService = ({ rounds, say, ...times }) =>
+  repeat(rounds, async (round) => {
+    say(`service: round ${round} of ${rounds} …`);
+    const order = shuffled(Object.entries(STATES), round);
+    const pairs = await inTurn(order, async ([name, state]) => [
+      name,
+      await measurePair(state, times, round % 2 === 0),
+    ]);
+    return Object.fromEntries(pairs);
+  });
 
 module.exports = { measureService };
