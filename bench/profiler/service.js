@@ -13,6 +13,7 @@ const { NAMED, POSSIBLE, WITHOUT } = require('./ways.js');
 const SERVICE = path.join(__dirname, '..', 'children', 'cost-service.js');
 const MEMORY = 512 * MIB;
 const SETTLE_MS = 200;
+const WARM_UP_S = 2;
 
 /** By name: how the process is started, and whether its profiler runs. The second one without shows the noise. */
 const STATES = {
@@ -29,7 +30,8 @@ async function startService([name, { words, active }]) {
   const service = start([...words, process.execPath, SERVICE], group);
   const port = await portOf(service);
   if (port === null) throw new Error(`the service ${ending(await service.exited)}`);
-  if (active) await ask(port, '/profiler/start');
+  if (active && !(await ask(port, '/profiler/start')).active)
+    throw new Error(`the profiler of ${name} did not start`);
   return { name, port, stop: () => end(service).then(group.remove) };
 }
 
@@ -45,15 +47,13 @@ async function measureWindow({ name, port }, seconds) {
   return [name, { perSecond, cpuMs: (after.cpuMs - before.cpuMs) / requests }];
 }
 
-/** Answers each round's windows by their state. */
-async function measureService({ rounds, seconds, say }) {
-  const services = await inTurn(Object.entries(STATES), startService);
+/** One process for each state, and its rounds. */
+async function measureSet(set, { rounds, seconds }) {
+  const services = await inTurn(shuffled(Object.entries(STATES), set), startService);
   try {
-    say('service: warming up …');
-    await inTurn(services, (service) => measureWindow(service, 2 * seconds));
+    await inTurn(services, (service) => measureWindow(service, WARM_UP_S));
     return await repeat(rounds, async (round) => {
-      say(`service: round ${round} of ${rounds} …`);
-      const order = shuffled(services, round);
+      const order = shuffled(services, set * rounds + round);
       return Object.fromEntries(await inTurn(order, (service) => measureWindow(service, seconds)));
     });
   } finally {
@@ -61,4 +61,13 @@ async function measureService({ rounds, seconds, say }) {
   }
 }
 
-module.exports = { STATES, measureService };
+/** Answers each round's windows by their state. Processes that are alike differ from each other, too: hence several sets. */
+async function measureService({ sets, rounds, seconds, say }) {
+  const measured = await repeat(sets, (set) => {
+    say(`service: set ${set} of ${sets}, ${rounds} rounds …`);
+    return measureSet(set, { rounds, seconds });
+  });
+  return measured.flat();
+}
+
+module.exports = { measureService };
