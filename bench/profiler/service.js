@@ -29,7 +29,8 @@ async function startService({ words, active }) {
   const service = start([...ONE_CPU, ...words, process.execPath, SERVICE], group);
   const port = await portOf(service);
   if (port === null) throw new Error(`the service ${ending(await service.exited)}`);
-  if (active) await ask(port, '/profiler/start');
+  if (active && !(await ask(port, '/profiler/start')).active)
+    throw new Error('the profiler did not start');
   return { port, stop: () => end(service).then(group.remove) };
 }
 

@@ -1,13 +1,23 @@
 'use strict';
-// Fills so much memory from many stacks, sampled at the default rate, and times a profile in each format; prints that, and
-// how long the event loop was held meanwhile at the most. Arguments: bytes, stacks.
+// Fills so much memory from many stacks, and times profiles in each format; prints that, and how long the event loop was
+// held at the most meanwhile and in as long without one. Arguments: bytes, stacks, profiles in each format.
+
+const { setTimeout: rest } = require('node:timers/promises');
 
 const { profiler, stats } = require('../../..');
+const { jeheapBytes } = require('../../../__test__/support/pprof.js');
+const { shuffled } = require('../../order.js');
+const { watchHolds } = require('./held.js');
 
-const [bytes, stacks] = process.argv.slice(2).map(Number);
+const [bytes, stacks, times] = process.argv.slice(2).map(Number);
 const FORMATS = ['jeheap', 'pprof', 'flamegraph'];
+const SAMPLE_BYTES = 512 * 1024;
 /** Sizes of what services keep. */
 const SIZES = [4_000, 16_384, 50_000, 100_000, 300_000];
+/** V8 goes on collecting for a while, which holds the event loop too. */
+const SETTLE_MS = 500;
+/** Some 2000 samples are off by 2 %; what is off by so much is another profile. */
+const MOST_OFF = 0.2;
 const kept = [];
 
 /** Three functions that nobody else calls, in which the memory is taken. */
@@ -19,47 +29,43 @@ const taker = (index) =>
      return function outer${index}(size) { return middle${index}(size); };`,
   )((size) => Buffer.allocUnsafeSlow(size));
 
+/** Each stack in turn, which takes each size in turn. */
 function fill() {
   const takers = Array.from({ length: stacks }, (_, index) => taker(index));
-  for (let taken = 0, turn = 0; taken < bytes; turn += 1) {
-    const size = SIZES[turn % SIZES.length];
+  let taken = 0;
+  for (let turn = 0; taken < bytes; turn += 1) {
+    const size = SIZES[Math.floor(turn / stacks) % SIZES.length];
     kept.push(takers[turn % stacks](size));
     taken += size;
   }
-}
-
-/** Runs `work` while the event loop spins; answers the longest turn, too. */
-async function held(work) {
-  let done = false;
-  let longest = 0;
-  let last = performance.now();
-  const settled = work().finally(() => {
-    done = true;
-  });
-  while (!done) {
-    await new Promise(setImmediate);
-    const now = performance.now();
-    longest = Math.max(longest, now - last);
-    last = now;
-  }
-  return { result: await settled, longestMs: longest };
+  return taken;
 }
 
 async function timed(format) {
-  const began = performance.now();
-  const { result, longestMs } = await held(() => profiler.dump({ format }));
-  return [format, { ms: performance.now() - began, longestMs, kilobytes: result.length / 1e3 }];
+  const { answer, ...dump } = await watchHolds(() => profiler.dump({ format }));
+  const quiet = await watchHolds(() => rest(dump.durationMs));
+  return { format, ...dump, quietHeldMs: quiet.heldMs, kilobytes: answer.length / 1e3 };
+}
+
+/** An empty profile would be a quick one. */
+async function sampled(taken) {
+  const found = jeheapBytes(String(await profiler.dump({ format: 'jeheap' })));
+  if (Math.abs(found.bytes / taken - 1) > MOST_OFF || found.stacks < stacks)
+    throw new Error(`a profile of ${taken} bytes has ${found.bytes} in ${found.stacks} stacks`);
+  return found;
 }
 
 async function main() {
-  await profiler.start();
-  fill();
-  const nothing = await held(() => new Promise((resolve) => setTimeout(resolve, 500)));
+  await profiler.start({ sampleBytes: SAMPLE_BYTES });
+  const taken = fill();
+  await rest(SETTLE_MS);
   const dumps = [];
-  for (const format of FORMATS) dumps.push(await timed(format));
+  for (let turn = 0; turn < times; turn += 1)
+    for (const format of shuffled(FORMATS, turn)) dumps.push(await timed(format));
+  const { bytes: sampledBytes, stacks: sampledStacks } = await sampled(taken);
   const allocatedMb = stats().allocated / 2 ** 20;
-  const found = { idleMs: nothing.longestMs, dumps: Object.fromEntries(dumps), allocatedMb };
-  console.log(JSON.stringify({ ...found, kept: kept.length }));
+  const profile = { sampledMb: sampledBytes / 2 ** 20, sampledStacks };
+  console.log(JSON.stringify({ dumps, allocatedMb, ...profile, kept: kept.length }));
 }
 
 main();
