@@ -134,7 +134,7 @@ describe('the command', { timeout: 300_000 }, () => {
     assert.equal(signal, 'SIGKILL');
     assert.match(
       stderr,
-      /^heapgap: leaks\.js \(pid \d+\) was not checked: it did not come to its end\n$/,
+      /^heapgap: leaks\.js \(pid \d+\) was not checked: it did not come to its end\nheapgap: \S+ ended with SIGKILL\n$/,
     );
     assert.deepEqual(files, []);
   });
@@ -255,7 +255,7 @@ describe('the report', () => {
     const text = textOf([{ bytes: 2 ** 21, objects: 1, frames }], 2);
     assert.match(text, / {6}f19\n {6}… 11 more frames\n {2}2 more stacks\n$/);
     const short = textOf([{ bytes: 5, objects: 2, frames: frames.slice(29) }]);
-    assert.match(short, /in 2 objects\n {6}f29\n {6}mine \(\/a\.js:3\)\n$/);
+    assert.match(short, /in 2 objects, of mine \(\/a\.js:3\)\n {6}f29\n {6}mine \(\/a\.js:3\)\n$/);
   });
 
   it('says what could not be named', () => {

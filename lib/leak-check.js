@@ -9,7 +9,7 @@ const { isMainThread } = require('node:worker_threads');
 const { exposedGc } = require('./gc.js');
 const { nameCode } = require('./name-code.js');
 const { addon, why: whyNoAddon } = require('./native.js');
-const { perfMapFile } = require('./profiler/perf-map.js');
+const { rendering } = require('./profiler/rendering.js');
 
 /** The variable that holds what the command line asks for, as JSON. */
 const VARIABLE = 'HEAPGAP_LEAKS';
@@ -76,7 +76,8 @@ function check({ directory, exponent, format }, unnamed) {
       gc,
       () => {
         const text = addon.profilerDumpNow();
-        const render = (as) => addon.profilerRenderNow(text, rendering(as, report.program));
+        const how = { title: report.program };
+        const render = (as) => addon.profilerRenderNow(text, rendering(as, how));
         const stacks = JSON.parse(render('stacks'));
         report.found({ ...stacks, notes: [...notes, ...stacks.notes] });
         if (format) report.profile(render(format));
@@ -87,15 +88,6 @@ function check({ directory, exponent, format }, unnamed) {
     report.failed(error.message);
   }
 }
-
-const rendering = (format, title) => ({
-  format,
-  before: null,
-  perfMap: perfMapFile(),
-  title,
-  timeMs: Date.now(),
-  durationMs: null,
-});
 
 function atEnd(gc, look, report) {
   let done = false;

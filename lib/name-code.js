@@ -2,6 +2,7 @@
 // What V8 calls the code that it generates, for heap profiles.
 
 const v8 = require('node:v8');
+const { isMainThread } = require('node:worker_threads');
 
 const { addon, why } = require('./native.js');
 
@@ -11,7 +12,8 @@ const { addon, why } = require('./native.js');
  */
 function nameCode() {
   if (!addon) return why;
-  v8.setFlagsFromString('--no-compact-code-space');
+  // Flags are the process's.
+  if (isMainThread) v8.setFlagsFromString('--no-compact-code-space');
   return addon.profilerNameCode();
 }
 

@@ -41,7 +41,7 @@ function profile() {
   if (profiling === '' || profiling === '0') return;
   const { nameCode } = require('./name-code.js');
   const why = profiling === '1' ? nameCode() : `expected 0 or 1, got ${JSON.stringify(profiling)}`;
-  if (why === null) return;
+  if (why === null || !isMainThread) return;
   const message = `heap profiles do not name JavaScript functions here: ${why} (HEAPGAP_PROFILE=0 asks for none)`;
   process.emitWarning(message, { type: 'HeapgapWarning', code: 'HEAPGAP_PROFILE' });
 }

@@ -52,6 +52,11 @@ const LEAKS = {
     keep(50, () => sizes.map((size) => Buffer.allocUnsafeSlow(size)));
     return 100 * sizes.reduce((sum, size) => sum + size);
   },
+  keepBetween() {
+    // Above 16 KiB, and between two size classes (64 and 80 KiB).
+    keep(1500, () => Buffer.allocUnsafeSlow(68 * KIB));
+    return 1500 * 68 * KIB;
+  },
   keepChunks() {
     // V8 replaces a function in the middle of a long loop; the code it puts there is dropped by the collection, and its
     // room used for other functions.

@@ -41,11 +41,6 @@ function readReports(directory) {
   return reports.sort((a, b) => (a.found?.bytes ?? -1) - (b.found?.bytes ?? -1));
 }
 
-const isTooMuch =
-  ({ maxBytes }) =>
-  (report) =>
-    report.found.bytes > maxBytes;
-
 function tell(reports, { maxBytes }) {
   for (const { pid, program, why } of reports) {
     if (why) say(`${plain(program)} (pid ${pid}) was not checked: ${why}`);
@@ -77,9 +72,13 @@ async function check(settings, library, directory, output) {
   tell(reports, settings);
   const checked = reports.filter(({ found }) => found);
   if (checked.length > 0 && output) await save(checked, directory, output);
-  if (ended.status !== 0) return ended;
+  if (ended.status !== 0) {
+    say(`${settings.command[0]} ended with ${ended.signal ?? `status ${ended.status}`}`);
+    return ended;
+  }
   if (checked.length === 0) throw new Error('no Node.js process of it came to a checked end');
-  return { status: checked.some(isTooMuch(settings)) ? EXIT_LEAKS : 0, signal: null };
+  const isTooMuch = checked.some(({ found }) => found.bytes > settings.maxBytes);
+  return { status: isTooMuch ? EXIT_LEAKS : 0, signal: null };
 }
 
 async function leaks(words) {

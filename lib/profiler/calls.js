@@ -7,7 +7,7 @@ const { busy, profilerFailed, profilerUnavailable } = require('../errors.js');
 const { addon } = require('../native.js');
 const { MAX_MS, readOptions } = require('../options.js');
 const { state } = require('../profiler.js');
-const { perfMapFile } = require('./perf-map.js');
+const { rendering } = require('./rendering.js');
 
 /** jemalloc takes powers of two (jemalloc(3), opt.lg_prof_sample). */
 const LEAST_SAMPLE_BYTES = 1024;
@@ -73,16 +73,7 @@ const stop = () => native('profilerStop');
 const reset = () => native('profilerReset');
 
 /** What jemalloc's `text` says, in `as`, less what it said `before`. */
-function render(text, as, { before = null, durationMs = null } = {}) {
-  return native('profilerRender', text, {
-    format: as,
-    before,
-    perfMap: perfMapFile(),
-    title: process.title,
-    timeMs: Date.now() - (durationMs ?? 0),
-    durationMs,
-  });
-}
+const render = (text, as, growth) => native('profilerRender', text, rendering(as, growth));
 
 async function dump(options) {
   const settings = readOptions(DUMP, options, 'profiler.dump');

@@ -1,4 +1,5 @@
-//! The heap profiler. All but its state may have to wait for a dump, so each call runs on a thread of its own.
+//! The heap profiler. What may have to wait for a dump runs on a thread of its own, but for `…_now`: before a program begins,
+//! and at its end, where the leak check calls them.
 
 use std::path::PathBuf;
 use std::time::{Duration, UNIX_EPOCH};

@@ -16,7 +16,7 @@ mod trend;
 mod verdict;
 mod view;
 mod window;
-mod words;
+pub(crate) mod words;
 
 use std::fmt;
 

@@ -5,6 +5,8 @@ use std::io;
 use std::time::{Duration, SystemTime};
 
 use super::resolve::{Generated, Resolved, resolve};
+use crate::diagnosis::words;
+
 use super::{Dump, Profile, dump, flamegraph, growth, pprof, stacks};
 
 /// What a profile is written as.
@@ -77,7 +79,7 @@ fn parse(text: &[u8]) -> Result<Dump, Error> {
     dump::parse(&String::from_utf8_lossy(text)).map_err(Error::Dump)
 }
 
-/// `12.3 MB in 45 objects, estimated from one sample every 512 KiB`
+/// `12 MB in 45 objects, estimated from a sample every 512 KB`
 fn subtitle(profile: &Profile, duration: Option<Duration>) -> String {
     let shown = profile.stacks.iter().filter(|stack| stack.bytes > 0);
     let (objects, bytes) =
@@ -88,7 +90,7 @@ fn subtitle(profile: &Profile, duration: Option<Duration>) -> String {
     };
     let every = profile.sample_bytes / 1024;
     format!(
-        "{what}{:.1} MB in {objects} objects, estimated from a sample every {every} KiB",
-        bytes as f64 / 1e6
+        "{what}{} in {objects} objects, estimated from a sample every {every} KB",
+        words::bytes(bytes as f64)
     )
 }

@@ -6,27 +6,31 @@ const { bytes, count, share } = require('../watch/units.js');
 
 const MOST_STACKS = 10;
 const MOST_FRAMES = 20;
+/** Of the whole: what is less is not shown as a stack. */
+const LEAST = 0.01;
 
-/** How Node.js came to call the program says nothing of it. */
-const isNodes = ({ file }) => file?.startsWith('node:') ?? false;
+/** A JavaScript function that is not of Node.js. */
+const isOwn = ({ file }) => file !== null && !file.startsWith('node:');
 
-/** Up to the outermost function of the program's own, if there is one. */
+/** Up to the outermost function of the program's own, if there is one: how Node.js came to call it says nothing. */
 function ofInterest(frames) {
-  const last = frames.findLastIndex((frame) => frame.file !== null && !isNodes(frame));
+  const last = frames.findLastIndex(isOwn);
   return last < 0 ? frames : frames.slice(0, last + 1);
 }
 
-function frameLine({ name, file, line }) {
-  if (file === null) return `      ${plain(name)}`;
-  return `      ${plain(name)} (${plain(file)}${line === null ? '' : `:${line}`})`;
+function shown({ name, file, line }) {
+  if (file === null) return plain(name);
+  return `${plain(name)} (${plain(file)}${line === null ? '' : `:${line}`})`;
 }
 
 function stackLines(stack, whole) {
   const frames = ofInterest(stack.frames);
   const more = frames.length - MOST_FRAMES;
+  const own = frames.find(isOwn);
   return [
-    `  ${bytes(stack.bytes)} (${share(stack.bytes, whole)}) in ${count(stack.objects, 'object')}`,
-    ...frames.slice(0, MOST_FRAMES).map(frameLine),
+    `  ${bytes(stack.bytes)} (${share(stack.bytes, whole)}) in ${count(stack.objects, 'object')}` +
+      (own ? `, of ${shown(own)}` : ''),
+    ...frames.slice(0, MOST_FRAMES).map((frame) => `      ${shown(frame)}`),
     ...(more > 0 ? [`      … ${count(more, 'more frame')}`] : []),
   ];
 }
@@ -34,12 +38,13 @@ function stackLines(stack, whole) {
 /** What one process has left. */
 function toText({ pid, program, found }, maxBytes) {
   const limit = found.bytes > maxBytes ? `above ${bytes(maxBytes)}` : `within ${bytes(maxBytes)}`;
-  const shown = found.stacks.filter((stack) => stack.bytes > 0).slice(0, MOST_STACKS);
-  const rest = found.stacks.length + found.others - shown.length;
+  const isLarge = (stack) => stack.bytes > 0 && stack.bytes >= LEAST * found.bytes;
+  const large = found.stacks.filter(isLarge).slice(0, MOST_STACKS);
+  const rest = found.stacks.length + found.others - large.length;
   return [
     `heapgap: ${plain(program)} (pid ${pid}): ${bytes(found.bytes)} of native memory live at its end, ${limit}` +
       `; estimated from a sample every ${bytes(found.sampleBytes)}`,
-    ...shown.flatMap((stack) => stackLines(stack, found.bytes)),
+    ...large.flatMap((stack) => stackLines(stack, found.bytes)),
     ...(rest > 0 ? [`  ${count(rest, 'more stack')}`] : []),
     ...found.notes.map((note) => `  ${plain(note)}`),
   ]

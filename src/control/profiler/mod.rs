@@ -112,7 +112,7 @@ pub fn start(exponent: Option<u32>) -> Result<Option<Absent>, Error> {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let state = state()?;
     if let Some(exponent) = exponent.filter(|exponent| 1 << exponent != state.sample_bytes) {
-        reset_to(exponent)?;
+        reset_to(exponent, state.active)?;
     }
     code_events::keep_dropped();
     let missing = hook::install().err();
@@ -138,15 +138,15 @@ fn set_active(active: bool) -> Result<(), Error> {
 pub fn reset() -> Result<(), Error> {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let state = state()?;
-    reset_to(state.sample_bytes.trailing_zeros())?;
-    code_events::forget_dropped(state.active);
-    Ok(())
+    reset_to(state.sample_bytes.trailing_zeros(), state.active)
 }
 
-fn reset_to(exponent: u32) -> Result<(), Error> {
+fn reset_to(exponent: u32, active: bool) -> Result<(), Error> {
     // SAFETY: a size_t (jemalloc(3), prof.reset).
     unsafe { raw::write(b"prof.reset\0", exponent as usize) }
-        .map_err(|error| Error::Refused("prof.reset", error))
+        .map_err(|error| Error::Refused("prof.reset", error))?;
+    code_events::forget_dropped(active);
+    Ok(())
 }
 
 /// What jemalloc has sampled and is still live, in its own text.
