@@ -641,7 +641,8 @@ export interface Governor extends EventEmitter<GovernorEvents> {
 export interface ProfilerStartOptions {
   /**
    * The mean number of bytes between two samples, from 1024 to 2^30: jemalloc takes powers of two, and the nearest is
-   * taken. Another one than before discards what was sampled. Default: as before, which is 524,288 at first.
+   * taken. Only before anything was sampled in this process: jemalloc may crash where the rate changes later; a note says
+   * so then, and the rate stays. Default: as it is, which is 524,288 at first.
    */
   sampleBytes?: number | undefined;
 }
@@ -650,7 +651,7 @@ export interface ProfilerStartOptions {
 export interface ProfilerState {
   active: boolean;
   sampleBytes: number;
-  /** Why stacks end where JavaScript begins, if they do. */
+  /** Why stacks end where JavaScript begins, or why `sampleBytes` is not the one asked for, if that is so. */
   notes: readonly Note[];
 }
 
@@ -692,7 +693,10 @@ export interface Profiler {
   start(options?: ProfilerStartOptions): Promise<ProfilerState>;
   /** Takes no more. What was sampled stays until it is freed or reset. */
   stop(): Promise<void>;
-  /** Forgets what was sampled. */
+  /**
+   * From now on `dump()` shows what has grown since: what was sampled after this and is live, less what is freed of samples
+   * from before. jemalloc's own text (`jeheap`) has it all still.
+   */
   reset(): Promise<void>;
   /** What was sampled since the last reset and is still live; off the JavaScript thread. */
   dump(options?: ProfilerDumpOptions): Promise<Buffer>;

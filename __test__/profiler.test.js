@@ -6,6 +6,7 @@ const { test } = require('node:test');
 const { profiler } = require('..');
 const { JEMALLOCS, preload } = require('./support/allocators.js');
 const { runChild } = require('./support/child.js');
+const { NAMED } = require('./support/profiled.js');
 
 for (const name of JEMALLOCS) {
   test(`${name}: nothing faults, whatever runs while it profiles`, async (t) => {
@@ -20,6 +21,28 @@ for (const name of JEMALLOCS) {
       args: [5],
     });
     assert.ok(rounds > 0 && threads > 0 && profiles > 0, `${rounds}, ${threads}, ${profiles}`);
+  });
+}
+
+for (const name of JEMALLOCS) {
+  test(`${name}: after a reset only what comes is shown, and the rate stays`, async (t) => {
+    const libraries = preload(t, name);
+    if (libraries === null) return;
+    const { first, before, after, again, unchanged } = await runChild('profiler-reset.js', {
+      preload: libraries,
+      env: { MALLOC_CONF: 'prof:true,prof_active:false,prof_unbias:false', ...NAMED.env },
+      nodeArgs: NAMED.nodeArgs,
+    });
+    assert.deepEqual(first, { active: true, sampleBytes: 16_384, notes: [] });
+    const isAll = (bytes) => bytes > 18_000_000 && bytes < 24_000_000;
+    assert.ok(isAll(before[0]) && before[1] === 0, `${before}`);
+    assert.ok(after[0] === 0 && isAll(after[1]), `${after}`);
+    assert.equal(again.sampleBytes, 16_384);
+    assert.deepEqual(
+      again.notes.map(({ field }) => field),
+      ['sampleBytes'],
+    );
+    assert.deepEqual(unchanged, after);
   });
 }
 

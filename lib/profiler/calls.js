@@ -60,11 +60,18 @@ async function start(options) {
   return startAt(sampleBytes);
 }
 
+const RATE = {
+  field: 'sampleBytes',
+  reason:
+    'this process was sampled at another rate already, and jemalloc cannot change it safely after that',
+};
+
 async function startAt(sampleBytes) {
   const exponent = sampleBytes === undefined ? undefined : exponentOf(sampleBytes);
   const reason = await native('profilerStart', exponent);
   const { active, sampleBytes: actual } = state();
   const notes = reason === null ? [] : [{ field: 'javascript', reason }];
+  if (exponent !== undefined && actual !== 2 ** exponent) notes.push(RATE);
   return { active, sampleBytes: actual, notes };
 }
 

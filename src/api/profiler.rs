@@ -54,7 +54,7 @@ pub fn profiler_stop(env: &Env) -> napi::Result<Object<'_>, Code> {
     spawn(env, "heapgap-profiler", || Ok(profiler::stop()?), |()| ())
 }
 
-/// Forgets what was sampled.
+/// From now on, what was sampled so far is not shown.
 #[napi(catch_unwind, ts_return_type = "Promise<void>")]
 pub fn profiler_reset(env: &Env) -> napi::Result<Object<'_>, Code> {
     spawn(env, "heapgap-profiler", || Ok(profiler::reset()?), |()| ())
@@ -76,7 +76,7 @@ pub fn profiler_dump(env: &Env, plain: bool) -> napi::Result<Object<'_>, Code> {
 pub struct Rendering {
     #[napi(ts_type = "'pprof' | 'flamegraph' | 'stacks'")]
     pub format: String,
-    /// jemalloc's text from before, to show the growth since then.
+    /// jemalloc's text from before, to show the growth since then; without one, since the last reset.
     pub before: Option<Buffer>,
     /// Where V8 writes the names of its code, if it was told to.
     pub perf_map: Option<String>,
@@ -118,7 +118,7 @@ fn request(text: &Buffer, rendering: Rendering) -> Request {
     Request {
         format: format_of(&rendering.format),
         text: text.to_vec(),
-        before: rendering.before.map(|before| before.to_vec()),
+        before: rendering.before.map(|before| before.to_vec()).or_else(profiler::baseline),
         code: Generated { events: code_events::names_of, map: rendering.perf_map.map(PathBuf::from) },
         title: rendering.title,
         time: UNIX_EPOCH + millis(rendering.time_ms),

@@ -141,11 +141,6 @@ pub fn keep_dropped() {
     names().keeps_dropped = true;
 }
 
-/// There are no samples now; there will be, if the profiler is `active`.
-pub fn forget_dropped(active: bool) {
-    names().forget_dropped(active);
-}
-
 /// V8's names of the code that was at `wanted` when its versions were; `None` where nobody has asked for events. It lets go
 /// now and then: a JavaScript thread may have an event.
 pub fn names_of(wanted: &[u64]) -> Option<HashMap<u64, String>> {
@@ -234,19 +229,11 @@ impl Names {
     }
 
     fn make_room(&mut self, bytes: usize) {
-        while self.bytes + bytes > MOST_BYTES && self.forget_oldest() {}
-    }
-
-    fn forget_oldest(&mut self) -> bool {
-        let Some((_, code)) = self.dropped.pop_front() else { return false };
-        self.bytes -= code.bytes();
-        self.forgotten += 1;
-        true
-    }
-
-    fn forget_dropped(&mut self, active: bool) {
-        while self.forget_oldest() {}
-        self.keeps_dropped = active;
+        while self.bytes + bytes > MOST_BYTES {
+            let Some((_, code)) = self.dropped.pop_front() else { return };
+            self.bytes -= code.bytes();
+            self.forgotten += 1;
+        }
     }
 
     /// What was sampled before the code moved has its old address: that keeps its name until other code takes the room.
@@ -328,17 +315,6 @@ mod tests {
         }
         assert_eq!((at(&names, 120, 101), at(&names, 150, 7)), (None, None));
         assert_eq!(at(&names, 120, 0).as_deref(), Some("v100"));
-    }
-
-    #[test]
-    fn after_a_reset_only_what_is_there_has_a_name() {
-        let mut names = Names::new();
-        names.keeps_dropped = true;
-        names.add(100, code(50, 1, "a"));
-        names.add(100, code(50, 2, "b"));
-        names.forget_dropped(false);
-        assert_eq!((at(&names, 120, 1), at(&names, 120, 2).as_deref()), (None, Some("b")));
-        assert_eq!((names.bytes, names.keeps_dropped), (code(50, 2, "b").bytes(), false));
     }
 
     #[test]

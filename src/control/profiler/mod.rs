@@ -12,6 +12,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::os::fd::{AsRawFd, FromRawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use tikv_jemalloc_ctl::raw;
@@ -105,19 +106,31 @@ fn unsampled<T>(work: impl FnOnce() -> T) -> T {
 /// Who starts and stops, one after the other.
 static TURN: Mutex<()> = Mutex::new(());
 
-/// Samples from now on, every 2 to the power of `exponent` bytes on average; as before where it is `None`.
-/// Another rate discards what was sampled at the old one. Answers why stacks do not go on into JavaScript, if
-/// they do not.
+/// Whether there may be samples, or have been some.
+static SAMPLED: AtomicBool = AtomicBool::new(false);
+
+/// Samples from now on, every 2 to the power of `exponent` bytes on average; as before where it is `None`, and where
+/// anything was sampled: see [`set_rate`]. Answers why stacks do not go on into JavaScript, if they do not.
 pub fn start(exponent: Option<u32>) -> Result<Option<Absent>, Error> {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let state = state()?;
-    if let Some(exponent) = exponent.filter(|exponent| 1 << exponent != state.sample_bytes) {
-        reset_to(exponent, state.active)?;
+    let sampled = SAMPLED.swap(true, Ordering::Relaxed) || state.active || flag(b"opt.prof_active\0");
+    if let Some(exponent) = exponent.filter(|exponent| !sampled && 1 << exponent != state.sample_bytes) {
+        set_rate(exponent)?;
     }
     code_events::keep_dropped();
     let missing = hook::install().err();
     set_active(true)?;
     Ok(missing)
+}
+
+/// Never once there are samples. Up to 5.3.1 at least, `prof.reset` and the free of the last sample of a thread that has
+/// ended may both destroy what jemalloc knows of that thread, and the process crashes (prof_tdata_expire and
+/// prof_tctx_destroy in its src/prof_data.c: both decide under a lock that they have let go when they act).
+fn set_rate(exponent: u32) -> Result<(), Error> {
+    // SAFETY: a size_t (jemalloc(3), prof.reset).
+    unsafe { raw::write(b"prof.reset\0", exponent as usize) }
+        .map_err(|error| Error::Refused("prof.reset", error))
 }
 
 /// Takes no more samples. What was sampled stays, and is followed until it is freed.
@@ -134,19 +147,19 @@ fn set_active(active: bool) -> Result<(), Error> {
     unsafe { raw::write(b"prof.active\0", active) }.map_err(|error| Error::Refused("prof.active", error))
 }
 
-/// Forgets what was sampled.
+/// What was sampled at the last reset.
+static BASELINE: Mutex<Option<Vec<u8>>> = Mutex::new(None);
+
+/// Has [`baseline`] tell what is sampled so far. jemalloc keeps it: see [`set_rate`].
 pub fn reset() -> Result<(), Error> {
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    let state = state()?;
-    reset_to(state.sample_bytes.trailing_zeros(), state.active)
+    let text = dump()?;
+    *BASELINE.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
+    Ok(())
 }
 
-fn reset_to(exponent: u32, active: bool) -> Result<(), Error> {
-    // SAFETY: a size_t (jemalloc(3), prof.reset).
-    unsafe { raw::write(b"prof.reset\0", exponent as usize) }
-        .map_err(|error| Error::Refused("prof.reset", error))?;
-    code_events::forget_dropped(active);
-    Ok(())
+/// What a dump is to be compared with.
+pub fn baseline() -> Option<Vec<u8>> {
+    BASELINE.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
 /// What jemalloc has sampled and is still live, in its own text.
