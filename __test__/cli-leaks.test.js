@@ -237,7 +237,7 @@ describe('what is asked for', () => {
     for (const words of wrong) assert.throws(() => parse(words), /expected|option|needs/);
     const { code, stderr } = await leaks(t, ['--fast', 'node']);
     assert.equal(code, 125);
-    assert.match(stderr, /'--fast'[\s\S]*\nusage: heapgap run/);
+    assert.match(stderr, /'--fast'[\s\S]*\nSee heapgap --help\.\n$/);
   });
 });
 
@@ -256,6 +256,22 @@ describe('the report', () => {
     assert.match(text, / {6}f19\n {6}… 11 more frames\n {2}2 more stacks\n$/);
     const short = textOf([{ bytes: 5, objects: 2, frames: frames.slice(29) }]);
     assert.match(short, /in 2 objects, of mine \(\/a\.js:3\)\n {6}f29\n {6}mine \(\/a\.js:3\)\n$/);
+  });
+
+  it('takes stacks for one that differ in how V8 came to native code, and shows the largest', () => {
+    const ends = [frame('resize', '/a.js', 3), frame('main', '/a.js', 9)];
+    const called = [frame('v8::internal::Builtin_HandleApiCall'), frame('alloc', 'node:buffer', 1)];
+    const stacks = [
+      { bytes: 2 ** 20, objects: 3, frames: [frame('New'), ...called, ...ends] },
+      { bytes: 2 ** 19, objects: 2, frames: [frame('Parse'), ...ends] },
+      { bytes: 2 ** 18, objects: 1, frames: [frame('New'), frame('[generated code]'), ...ends] },
+    ];
+    const heads = textOf(stacks).match(/^ {2}\S.*$/gm);
+    assert.deepEqual(heads, [
+      '  1.3 MB (71 %) in 4 objects, of resize (/a.js:3)',
+      '  512 KB (29 %) in 2 objects, of resize (/a.js:3)',
+    ]);
+    assert.match(textOf(stacks), /4 objects.*\n {6}New\n {6}v8::internal::Builtin_HandleApiCall\n/);
   });
 
   it('says what could not be named', () => {

@@ -81,9 +81,9 @@ describe('what is asked for', () => {
     const formatOf = (...words) => parsed('a', ...words).format;
     assert.equal(formatOf('--output', 'x.pb.gz'), 'pprof');
     assert.equal(formatOf('--output', 'x.svg'), 'flamegraph');
-    assert.equal(formatOf('--output', 'x'), 'flamegraph');
     assert.equal(formatOf('--output', '-'), 'flamegraph');
     assert.equal(formatOf('--output', 'x.svg', '--format', 'pprof'), 'pprof');
+    assert.equal(formatOf('--output', 'x', '--format', 'pprof'), 'pprof');
     assert.equal(formatOf('--output', 'x.pb.gz', '--format', 'flamegraph'), 'flamegraph');
   });
 
@@ -97,10 +97,11 @@ describe('what is asked for', () => {
       ['a', '--seconds', '1e9'],
       ['a', '--seconds', '9999999'],
       ['a', '--format', 'jeheap'],
+      ['a', '--output', 'x.txt'],
       ['a', '--fast'],
     ];
     for (const words of wrong) assert.throws(() => parse(words), /expected|option/);
-    failed(await profile(t, ['a', '--fast']), /'--fast'[\s\S]*\nusage: heapgap run/);
+    failed(await profile(t, ['a', '--fast']), /'--fast'[\s\S]*\nSee heapgap --help\.\n$/);
   });
 
   it('names a file in this folder, whatever the host is called', () => {
@@ -141,7 +142,9 @@ describe('the file', () => {
     fs.symlinkSync(at('file'), at('link'));
     fs.symlinkSync(at('nothing'), at('dangling'));
     for (const name of ['file', 'link', 'dangling', '.', 'no/such']) {
-      const { code, stderr } = await profile(t, [address, '--output', name], { cwd });
+      const { code, stderr } = await profile(t, [address, '--format=pprof', '--output', name], {
+        cwd,
+      });
       assert.equal(code, 2, stderr);
       assert.match(stderr, /there is no writing to /);
     }

@@ -126,7 +126,7 @@ test('what cannot be started is told apart by exit status', async () => {
   for (const args of [[], ['run'], ['run', '--'], ['run', '--nonsense', 'node'], ['nonsense']]) {
     const { code, stderr } = await heapgap(args);
     assert.equal(code, 125, args.join(' '));
-    assert.match(stderr, /usage: heapgap run/);
+    assert.match(stderr, args.length === 0 ? /\nusage: heapgap run/ : /\nSee heapgap --help\.\n$/);
   }
 });
 

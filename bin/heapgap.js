@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 'use strict';
 
-const { USAGE, usageError } = require('../lib/cli/output.js');
+const { USAGE, fail, usageError } = require('../lib/cli/output.js');
 
 /** Each is loaded when asked for: `run` stands before every start of a service. */
 const COMMANDS = {
@@ -19,7 +19,8 @@ function main([word, ...rest]) {
   const asked = isCommand ? rest[0] : word;
   if (asked === '--help' || asked === '-h' || word === 'help') return process.stdout.write(USAGE);
   if (isCommand) return COMMANDS[word]()(rest);
-  return usageError(word === undefined ? 'what to do?' : `unknown command ${word}`);
+  if (word === undefined) return fail(`what to do?\n${USAGE}`.trimEnd());
+  return usageError(`unknown command ${word}`);
 }
 
 main(process.argv.slice(2));

@@ -10,6 +10,7 @@ const { exposedGc } = require('./gc.js');
 const { nameCode } = require('./name-code.js');
 const { addon, why: whyNoAddon } = require('./native.js');
 const { rendering } = require('./profiler/rendering.js');
+const { programName } = require('./program.js');
 
 /** The variable that holds what the command line asks for, as JSON. */
 const VARIABLE = 'HEAPGAP_LEAKS';
@@ -19,17 +20,10 @@ const { renameSync, writeFileSync, writeSync } = fs;
 
 class Report {
   #start;
-  #who = {
-    pid: process.pid,
-    program: process.argv[1] === undefined ? 'node' : path.basename(process.argv[1]),
-  };
+  #who = { pid: process.pid, program: programName() };
 
   constructor(directory) {
     this.#start = path.join(directory, String(process.pid));
-  }
-
-  get program() {
-    return this.#who.program;
   }
 
   /** Whole or not at all: the program may be killed meanwhile. */
@@ -76,8 +70,7 @@ function check({ directory, exponent, format }, unnamed) {
       gc,
       () => {
         const text = addon.profilerDumpNow();
-        const how = { title: report.program };
-        const render = (as) => addon.profilerRenderNow(text, rendering(as, how));
+        const render = (as) => addon.profilerRenderNow(text, rendering(as));
         const stacks = JSON.parse(render('stacks'));
         report.found({ ...stacks, notes: [...notes, ...stacks.notes] });
         if (format) report.profile(render(format));

@@ -1,17 +1,14 @@
 'use strict';
 // `heapgap doctor`: what doctor() finds, for people and for scripts.
 
-const os = require('node:os');
-
 const { examine } = require('../doctor/examine.js');
 const { plain, toJson, toText } = require('../doctor/report.js');
+const { interruptible } = require('./interruptible.js');
 const { fail, usageError } = require('./output.js');
 
 const EXIT_HEALTHY = 0;
 const EXIT_FINDINGS = 1;
 const EXIT_COULD_NOT_LOOK = 2;
-
-const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'];
 
 /** What a Node.js process gets that is started in this environment. */
 const STARTED_HERE = process.platform === 'linux' ? [process.execPath, '-e', '0'] : undefined;
@@ -76,24 +73,14 @@ async function doctor(words) {
   }
   const { json, pid, timeoutMs } = settings;
   const command = settings.command ?? (pid === undefined ? STARTED_HERE : undefined);
-  const controller = new AbortController();
-  let interrupted = null;
-  const interrupt = (signal) => {
-    interrupted ??= signal;
-    controller.abort();
-  };
-  // Until the end: a second one must not leave the command behind.
-  for (const signal of ENDING) process.on(signal, interrupt);
-  try {
-    const report = await examine({ pid, command, timeoutMs, signal: controller.signal });
+  const look = async (signal) => {
+    const report = await examine({ pid, command, timeoutMs, signal });
     process.stdout.write(json ? toJson(report) : toText(report, { colour: wantsColour() }));
     process.exitCode = report.healthy ? EXIT_HEALTHY : EXIT_FINDINGS;
-  } catch (error) {
-    if (interrupted) process.exitCode = 128 + os.constants.signals[interrupted];
-    else fail(`doctor could not look: ${plain(error.message)}`, EXIT_COULD_NOT_LOOK);
-  } finally {
-    for (const signal of ENDING) process.removeListener(signal, interrupt);
-  }
+  };
+  await interruptible(look, (error) =>
+    fail(`doctor could not look: ${plain(error.message)}`, EXIT_COULD_NOT_LOOK),
+  );
 }
 
 module.exports = { doctor };

@@ -57,8 +57,9 @@ function fail(message, status = EXIT_OWN_FAILURE) {
   process.exitCode = status;
 }
 
+/** Not all of the usage: what is wrong would scroll away. */
 function usageError(message, status) {
-  fail(`${message}\n${USAGE}`.trimEnd(), status);
+  fail(`${message}\nSee heapgap --help.`, status);
 }
 
 module.exports = { USAGE, fail, say, usageError };

@@ -1,10 +1,10 @@
 'use strict';
 // `heapgap profile`: a heap profile of a running service, asked of its route, into a file.
 
-const os = require('node:os');
 const { pipeline } = require('node:stream/promises');
 
 const { plain } = require('../doctor/report.js');
+const { interruptible } = require('./interruptible.js');
 const { fail, usageError } = require('./output.js');
 const { FORMATS, parse } = require('./profile/options.js');
 const { openOutput } = require('./profile/output.js');
@@ -13,7 +13,6 @@ const { ask, below, reasonOf, refusalOf } = require('./watch/request.js');
 const { shownAddress } = require('./watch/target.js');
 
 const EXIT_COULD_NOT = 2;
-const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 /** For the names of all functions, and for a network, beside the time that the profile takes. */
 const MORE_MS = 60_000;
 
@@ -52,22 +51,13 @@ async function profile(words) {
   } catch (error) {
     return usageError(error.message, EXIT_COULD_NOT);
   }
-  const controller = new AbortController();
-  let interrupted = null;
-  const interrupt = (signal) => {
-    interrupted ??= signal;
-    controller.abort();
-  };
-  for (const signal of ENDING) process.on(signal, interrupt);
-  try {
-    const name = await save(settings, controller.signal);
+  const toFile = async (signal) => {
+    const name = await save(settings, signal);
     if (name !== null) process.stdout.write(`${name}\n`);
-  } catch (error) {
-    if (interrupted) process.exitCode = 128 + os.constants.signals[interrupted];
-    else fail(`cannot profile ${shownAddress(settings.url)}: ${reasonOf(error)}`, EXIT_COULD_NOT);
-  } finally {
-    for (const signal of ENDING) process.removeListener(signal, interrupt);
-  }
+  };
+  await interruptible(toFile, (error) =>
+    fail(`cannot profile ${shownAddress(settings.url)}: ${reasonOf(error)}`, EXIT_COULD_NOT),
+  );
 }
 
 module.exports = { profile };

@@ -2,9 +2,9 @@
 // GET …/live: what the sampler says, as server-sent events.
 
 const os = require('node:os');
-const path = require('node:path');
 
 const { ERR_HEAPGAP_BUSY } = require('../errors.js');
+const { programName } = require('../program.js');
 const { refuseCrossSite } = require('./cross-site.js');
 const { createClosing, isGone } = require('./presence.js');
 const { Refusal } = require('./refusal.js');
@@ -30,7 +30,7 @@ const hello = () => ({
   started: Math.round(performance.timeOrigin),
   version: require('../../package.json').version,
   node: process.version,
-  title: path.basename(process.argv[1] ?? process.title),
+  title: programName(),
   host: os.hostname(),
 });
 

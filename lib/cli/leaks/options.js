@@ -5,7 +5,7 @@ const { parseArgs } = require('node:util');
 
 const { plain } = require('../../doctor/report.js');
 const { SAMPLE_BYTES } = require('../../profiler/calls.js');
-const { FORMATS } = require('../profile/options.js');
+const { formatOf } = require('../profile/options.js');
 
 const OPTIONS = {
   // Node.js itself, and V8, keep up to 5 MB of what programs without leaks have them load.
@@ -22,16 +22,8 @@ function readNumber(name, text, { check, expected }) {
 
 const AT_LEAST_0 = { check: (value) => value >= 0, expected: 'a number of bytes, from 0' };
 
-/** By the file's name. */
-function readOutput(name) {
-  if (name === undefined) return { output: null, format: null };
-  const format = Object.keys(FORMATS).find((each) => name.endsWith(FORMATS[each].extension));
-  if (format) return { output: name, format };
-  const extensions = Object.values(FORMATS).map(({ extension }) => extension);
-  throw new Error(
-    `expected \`--output\` to be a file's name that ends with ${extensions.join(' or ')}, got ${plain(name)}`,
-  );
-}
+const readOutput = (name) =>
+  name === undefined ? { output: null, format: null } : { output: name, format: formatOf(name) };
 
 /** Our own words, and the command's: all from the first that is no option of ours. */
 function separate(words) {

@@ -23,6 +23,26 @@ function shown({ name, file, line }) {
   return `${plain(name)} (${plain(file)}${line === null ? '' : `:${line}`})`;
 }
 
+/** How JavaScript is carried out, how Node.js runs, how V8 calls native code: stacks that differ in that alone are one. */
+const V8_CALLS =
+  /^\[|^v8::internal::.*(FunctionCallbackArguments::Call|HandleApiCall|CallApiCallback)/;
+const isPlumbing = ({ name, file }) =>
+  file === null ? V8_CALLS.test(name) : file.startsWith('node:');
+
+/** Each of another origin; with the frames of the largest, which comes first. */
+function merged(stacks) {
+  const byOrigin = new Map();
+  for (const stack of stacks) {
+    const frames = ofInterest(stack.frames).filter((frame) => !isPlumbing(frame));
+    const origin = JSON.stringify(frames);
+    const sum = byOrigin.get(origin) ?? { frames: stack.frames, bytes: 0, objects: 0 };
+    sum.bytes += stack.bytes;
+    sum.objects += stack.objects;
+    byOrigin.set(origin, sum);
+  }
+  return [...byOrigin.values()].sort((a, b) => b.bytes - a.bytes);
+}
+
 function stackLines(stack, whole) {
   const frames = ofInterest(stack.frames);
   const more = frames.length - MOST_FRAMES;
@@ -39,8 +59,9 @@ function stackLines(stack, whole) {
 function toText({ pid, program, found }, maxBytes) {
   const limit = found.bytes > maxBytes ? `above ${bytes(maxBytes)}` : `within ${bytes(maxBytes)}`;
   const isLarge = (stack) => stack.bytes > 0 && stack.bytes >= LEAST * found.bytes;
-  const large = found.stacks.filter(isLarge).slice(0, MOST_STACKS);
-  const rest = found.stacks.length + found.others - large.length;
+  const stacks = merged(found.stacks);
+  const large = stacks.filter(isLarge).slice(0, MOST_STACKS);
+  const rest = stacks.length + found.others - large.length;
   return [
     `heapgap: ${plain(program)} (pid ${pid}): ${bytes(found.bytes)} of native memory live at its end, ${limit}` +
       `; estimated from a sample every ${bytes(found.sampleBytes)}`,

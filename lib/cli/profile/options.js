@@ -33,12 +33,22 @@ function readSeconds(text) {
   throw new Error(`expected \`--seconds\` to be a number, got ${plain(text)}`);
 }
 
-/** By the file's name where nothing else is said; a flame graph opens in any browser. */
-function readFormat(given, output = '') {
-  const names = Object.keys(FORMATS);
+/** By the file's name. */
+function formatOf(output) {
+  const format = Object.keys(FORMATS).find((name) => output.endsWith(FORMATS[name].extension));
+  if (format) return format;
+  const extensions = Object.values(FORMATS).map(({ extension }) => extension);
+  throw new Error(
+    `expected \`--output\` to be a file's name that ends with ${extensions.join(' or ')}, got ${plain(output)}`,
+  );
+}
+
+/** As is said; else by the file's name, where there is one: a flame graph opens in any browser. */
+function readFormat(given, output) {
   if (given === undefined) {
-    return names.find((name) => output.endsWith(FORMATS[name].extension)) ?? 'flamegraph';
+    return output === undefined || output === '-' ? 'flamegraph' : formatOf(output);
   }
+  const names = Object.keys(FORMATS);
   if (names.includes(given)) return given;
   throw new Error(`expected \`--format\` to be one of ${names.join(', ')}, got ${plain(given)}`);
 }
@@ -56,4 +66,4 @@ function parse(args) {
   return { url, seconds: readSeconds(values.seconds), format, output };
 }
 
-module.exports = { FORMATS, parse };
+module.exports = { FORMATS, formatOf, parse };
