@@ -56,7 +56,7 @@ describe('fitting', () => {
 
   test('docs/malloc-conf.md names each pair', () => {
     const page = fs.readFileSync(path.join(__dirname, '..', 'docs', 'malloc-conf.md'), 'utf8');
-    const conf = fittedMallocConf({ cpus: null, thp: 'always' }, { profiling: true });
+    const conf = fittedMallocConf({ cpus: null, thp: 'always' });
     for (const pair of conf.split(',')) {
       assert.match(page, new RegExp(`^\\|[^|]*\`${pair}\``, 'm'));
     }
@@ -132,7 +132,7 @@ describe('on the shipped jemalloc', () => {
   for (const thp of ['always', 'madvise', 'never', null]) {
     for (const cpus of [1, 3, 96, null]) {
       test(`every pair for ${cpus} CPUs and THP ${thp} is taken, without a complaint`, async () => {
-        const conf = fittedMallocConf({ cpus, thp }, { profiling: true });
+        const conf = fittedMallocConf({ cpus, thp });
         const { opt, stderr } = await optionsUnder(conf);
         assert.equal(stderr, '');
         for (const each of conf.split(',')) {

@@ -3,7 +3,6 @@
 
 const { container } = require('./container.js');
 const { fittedMallocConf, mergeMallocConf } = require('./malloc-conf.js');
-const { platform } = require('./native.js');
 
 /** ld.so(8): the list is separated by spaces or colons. */
 const entriesOf = (list) => (list ?? '').split(/[\s:]+/).filter(Boolean);
@@ -17,12 +16,9 @@ function mergePreload(existing, library) {
   return [library, ...entriesOf(existing).filter(kept)].join(':');
 }
 
-/** Unwinding at the very start, as jemalloc does to be able to profile, was never tried on musl. */
-const canProfile = () => platform?.endsWith('-gnu') ?? false;
-
 /** The variables to add to `environment`. */
 function jemallocVariables(environment, library) {
-  const fitted = fittedMallocConf(container(), { profiling: canProfile() });
+  const fitted = fittedMallocConf(container());
   return {
     LD_PRELOAD: mergePreload(environment.LD_PRELOAD, library),
     MALLOC_CONF: mergeMallocConf(environment.MALLOC_CONF, fitted),

@@ -24,9 +24,9 @@ const ALWAYS = [
  */
 const PROFILABLE = ['prof:true', 'prof_active:false', 'prof_unbias:false'];
 
-/** The pairs that fit what `container()` found; with those of `profiling`, where jemalloc can do it. */
-function fittedMallocConf({ cpus, thp }, { profiling = false } = {}) {
-  const pairs = [...ALWAYS, ...(profiling ? PROFILABLE : [])];
+/** The pairs that fit what `container()` found. */
+function fittedMallocConf({ cpus, thp }) {
+  const pairs = [...ALWAYS, ...PROFILABLE];
   // jemalloc counts the CPUs of the affinity mask and knows nothing of a quota (malloc_ncpus in its
   // src/jemalloc.c).
   if (cpus !== null) pairs.push(`narenas:${arenasFor(cpus)}`);

@@ -224,9 +224,7 @@ fn live_asan(evidence: &mut Vec<String>) -> Option<Proven> {
 }
 
 fn live_glibc(evidence: &mut Vec<String>) -> Option<Proven> {
-    type Version = unsafe extern "C" fn() -> *const c_char;
-    // SAFETY: the type is that of gnu/libc-version.h.
-    let version: Version = unsafe { symbols::function(c"gnu_get_libc_version") }?;
+    let version = glibc_version()?;
     let own = symbols::find(c"gnu_get_libc_version").and_then(symbols::library_of);
     if own != symbols::find(c"malloc_usable_size").and_then(symbols::library_of) {
         return None;
@@ -235,9 +233,16 @@ fn live_glibc(evidence: &mut Vec<String>) -> Option<Proven> {
         evidence.push("glibc does not serve malloc".into());
         return None;
     }
+    Some(Proven { kind: Kind::Glibc, version: Some(version) })
+}
+
+/// The version of this process's glibc, whoever serves malloc; `None` where the libc is another one.
+pub fn glibc_version() -> Option<String> {
+    type Version = unsafe extern "C" fn() -> *const c_char;
+    // SAFETY: the type is that of gnu/libc-version.h.
+    let version: Version = unsafe { symbols::function(c"gnu_get_libc_version") }?;
     // SAFETY: it takes nothing and returns a static string.
-    let version = symbols::string_at(unsafe { version() });
-    Some(Proven { kind: Kind::Glibc, version })
+    symbols::string_at(unsafe { version() })
 }
 
 /// Allocates until glibc's counters have moved by one block: other threads allocate as well, so one try

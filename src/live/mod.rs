@@ -8,4 +8,4 @@ pub mod forward;
 pub mod mallinfo;
 pub mod symbols;
 
-pub use detect::{Allocator, Kind, allocator};
+pub use detect::{Allocator, Kind, allocator, glibc_version};

@@ -41,8 +41,6 @@ const FRAME_POINTER: c_int = 6;
 #[cfg(not(target_arch = "x86_64"))]
 const FRAME_POINTER: c_int = 29;
 
-/// The unwinder that jemalloc itself uses. Looked up instead of linked: a second one in the addon would be
-/// another, with locks of its own.
 #[derive(Clone, Copy)]
 struct Unwinder {
     backtrace: unsafe extern "C" fn(Step, *mut c_void) -> c_int,
@@ -51,6 +49,24 @@ struct Unwinder {
 }
 
 impl Unwinder {
+    /// The addon's own, LLVM's, which the linker of the released binaries brings. libgcc's remembers libraries in a list
+    /// that it guards by glibc's `dl_iterate_phdr`, which calls back one thread at a time (frame_hdr_cache in its
+    /// unwind-dw2-fde-dip.c). musl's does not: two threads that unwind may make a ring of it, and never come back.
+    #[cfg(target_env = "musl")]
+    #[expect(clippy::unnecessary_wraps, reason = "it may be missing elsewhere")]
+    fn find() -> Option<Self> {
+        // The types are those of unwind.h.
+        unsafe extern "C" {
+            fn _Unwind_Backtrace(step: Step, given: *mut c_void) -> c_int;
+            fn _Unwind_GetIP(context: *mut Context) -> usize;
+            fn _Unwind_GetGR(context: *mut Context, register: c_int) -> usize;
+        }
+        Some(Self { backtrace: _Unwind_Backtrace, instruction: _Unwind_GetIP, register: _Unwind_GetGR })
+    }
+
+    /// The one that jemalloc itself uses. Looked up instead of linked: a second one in the addon would be
+    /// another, with locks of its own.
+    #[cfg(not(target_env = "musl"))]
     fn find() -> Option<Self> {
         // SAFETY: the types are those of unwind.h.
         unsafe {
@@ -187,17 +203,22 @@ const WINDOW: usize = 2048;
 
 impl Stack {
     /// Hands out the return addresses of the chain of frames that begins at `frame`, until `push` wants no more,
-    /// or until the chain leaves the stack or turns back.
+    /// or until the chain leaves the stack or turns back. Before musl's first frame are the program's arguments: no
+    /// function is on the stack.
     fn follow(self, mut frame: usize, mut push: impl FnMut(usize) -> bool) {
         let mut window = Window::new();
         while self.holds(frame) {
             let Some([next, address]) = window.pair(frame) else { return };
             let address = address & ADDRESS as usize;
-            if address == 0 || !push(address) || next <= frame {
+            if address == 0 || self.contains(address) || !push(address) || next <= frame {
                 return;
             }
             frame = next;
         }
+    }
+
+    fn contains(self, address: usize) -> bool {
+        (self.from..self.to).contains(&address)
     }
 
     fn holds(self, frame: usize) -> bool {
@@ -277,6 +298,13 @@ mod tests {
         let mut words = frames_at(&[8], 64);
         words[8] = words.as_ptr() as usize + 8 * WORD;
         assert_eq!(chain(&words, 8), [0x1000], "a frame that is its own caller");
+    }
+
+    #[test]
+    fn a_chain_ends_where_it_would_return_to_the_stack() {
+        let mut words = frames_at(&[1, 5, 9], 16);
+        words[6] = words.as_ptr() as usize + WORD;
+        assert_eq!(chain(&words, 1), [0x1000]);
     }
 
     #[test]

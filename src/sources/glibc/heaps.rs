@@ -14,6 +14,7 @@ use std::path::Path;
 
 use super::pages::Pages;
 use super::walk::{self, Heap, Memory, Scratch, Tally};
+use crate::live::glibc_version;
 use crate::sources::detail::{Arena, ClassKind, Region, SizeClass};
 use crate::sources::pagemap::Pagemap;
 use crate::sources::process::page_size;
@@ -112,9 +113,7 @@ fn links_are_mangled() -> bool {
 }
 
 fn minor_version() -> Option<u32> {
-    // SAFETY: takes nothing, and answers a constant of the library; gnu_get_libc_version(3).
-    let version = crate::live::symbols::string_at(unsafe { libc::gnu_get_libc_version() })?;
-    version.split('.').nth(1)?.parse().ok()
+    glibc_version()?.split('.').nth(1)?.parse().ok()
 }
 
 /// A heap of an arena that is not the main one, by its `heap_info`.
