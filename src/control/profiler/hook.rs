@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tikv_jemalloc_ctl::raw;
 
 use super::versions;
+#[cfg(not(target_env = "musl"))]
 use crate::live::symbols;
 use crate::profile::ADDRESS;
 use crate::sources::smaps::header;
@@ -53,7 +54,6 @@ impl Unwinder {
     /// that it guards by glibc's `dl_iterate_phdr`, which calls back one thread at a time (frame_hdr_cache in its
     /// unwind-dw2-fde-dip.c). musl's does not: two threads that unwind may make a ring of it, and never come back.
     #[cfg(target_env = "musl")]
-    #[expect(clippy::unnecessary_wraps, reason = "it may be missing elsewhere")]
     fn find() -> Option<Self> {
         // The types are those of unwind.h.
         unsafe extern "C" {
@@ -126,13 +126,27 @@ fn main_stack_end() -> Option<usize> {
     usize::try_from(stack.end).ok()
 }
 
+/// LLVM's unwinder, for an address within a file but without unwind information, looks through all that the file has:
+/// a millisecond in Node.js 20, whose V8 has none for its builtins. So the end is remembered, and not tried again.
+const ENDS_ARE_SLOW: bool = cfg!(target_env = "musl");
+
+/// Return addresses beyond which the unwinder has found nothing; each where [`slot`] says, until another comes.
+static ENDS: [AtomicUsize; 256] = [const { AtomicUsize::new(0) }; 256];
+
+fn slot(address: usize) -> &'static AtomicUsize {
+    &ENDS[(address ^ (address >> 8)) % ENDS.len()]
+}
+
 /// The addresses so far, and the frame pointer of the last.
 struct Trace {
     unwinder: Unwinder,
     vec: *mut *mut c_void,
     len: usize,
     max: usize,
+    last: usize,
     frame_pointer: usize,
+    stack: Stack,
+    window: Window,
 }
 
 impl Trace {
@@ -145,6 +159,13 @@ impl Trace {
         }
         self.len < self.max
     }
+
+    /// By its frame pointer: V8 and Node.js keep it.
+    fn last_returns_to_an_end(&mut self) -> bool {
+        let frame = self.frame_pointer;
+        let caller = if self.stack.holds(frame) { self.window.pair(frame) } else { None };
+        caller.is_some_and(|[_, address]| slot(address).load(Ordering::Relaxed) == address)
+    }
 }
 
 unsafe extern "C" fn backtrace(vec: *mut *mut c_void, len: *mut c_uint, max: c_uint) {
@@ -153,11 +174,23 @@ unsafe extern "C" fn backtrace(vec: *mut *mut c_void, len: *mut c_uint, max: c_u
     let errno = unsafe { libc::__errno_location() };
     // SAFETY: as above.
     let before = unsafe { *errno };
-    let mut trace = Trace { unwinder, vec, len: 0, max: max as usize, frame_pointer: 0 };
+    let here = (&raw const before) as usize;
+    let stack = Stack { from: here, to: stack_end(here) };
+    let mut trace = Trace {
+        unwinder,
+        vec,
+        len: 0,
+        max: max as usize,
+        last: 0,
+        frame_pointer: 0,
+        stack,
+        window: Window::new(),
+    };
     // SAFETY: `step` is given what it expects, and `trace` outlives the call.
     unsafe { (unwinder.backtrace)(step, (&raw mut trace).cast()) };
-    let here = (&raw const trace) as usize;
-    let stack = Stack { from: here, to: stack_end(here) };
+    if ENDS_ARE_SLOW && trace.len < trace.max {
+        slot(trace.last).store(trace.last, Ordering::Relaxed);
+    }
     stack.follow(trace.frame_pointer, |address| trace.push(address));
     // SAFETY: jemalloc's own variable, and as above.
     unsafe {
@@ -177,7 +210,9 @@ unsafe extern "C" fn step(context: *mut Context, trace: *mut c_void) -> c_int {
     // SAFETY: as above. The frame pointer is among the registers that a frame description restores, or the
     // unwinder has it from the frame before.
     trace.frame_pointer = unsafe { (trace.unwinder.register)(context, FRAME_POINTER) };
-    if trace.push(address) { NO_REASON } else { END_OF_STACK }
+    trace.last = address;
+    let is_last = !trace.push(address) || (ENDS_ARE_SLOW && trace.last_returns_to_an_end());
+    if is_last { END_OF_STACK } else { NO_REASON }
 }
 
 /// The end of the stack that holds `here`. A thread's own descriptor lies at the end of its stack (glibc's
@@ -322,6 +357,30 @@ mod tests {
             });
             assert_eq!(found, 0, "{frame:x}");
         }
+    }
+
+    #[test]
+    fn an_end_is_known_once_it_was_found() -> Result<(), Absent> {
+        let words = frames_at(&[1, 5], 16);
+        let start = words.as_ptr() as usize;
+        let mut trace = Trace {
+            unwinder: Unwinder::find().ok_or(NO_KEY)?,
+            vec: std::ptr::null_mut(),
+            len: 0,
+            max: 0,
+            last: 0,
+            frame_pointer: start + WORD,
+            stack: Stack { from: start, to: start + size_of_val(words.as_slice()) },
+            window: Window::new(),
+        };
+        assert!(!trace.last_returns_to_an_end());
+        slot(0x1000).store(0x1000, Ordering::Relaxed);
+        assert!(trace.last_returns_to_an_end());
+        trace.frame_pointer = start + 5 * WORD;
+        assert!(!trace.last_returns_to_an_end(), "another address");
+        trace.frame_pointer = start - WORD;
+        assert!(!trace.last_returns_to_an_end(), "not of this stack");
+        Ok(())
     }
 
     #[test]
