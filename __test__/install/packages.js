@@ -33,11 +33,16 @@ function makeStandIn(folder, platform) {
 
 /** Makes the packages; answers what to publish, the platforms before heapgap itself. */
 async function makePackages(folder) {
-  await run(['npm', 'run', 'package'], { cwd: ROOT, seconds: BUILD_SECONDS });
   const own = hostPlatform();
+  // `npm run package` makes this machine's, and packs what there is.
+  const onMusl = PLATFORMS.find(({ cpu, libc }) => cpu === own.cpu && libc === 'musl');
+  const build = ['node', 'scripts/release/build.js', onMusl.name];
+  await run(build, { cwd: ROOT, seconds: BUILD_SECONDS });
+  await run(['npm', 'run', 'package'], { cwd: ROOT, seconds: BUILD_SECONDS });
   const platforms = PLATFORMS.map((platform) => {
     const packed = tarball(packageName(platform));
-    return platform === own || fs.existsSync(packed) ? packed : makeStandIn(folder, platform);
+    const isMade = platform === own || platform === onMusl;
+    return isMade || fs.existsSync(packed) ? packed : makeStandIn(folder, platform);
   });
   return [...platforms, tarball('heapgap')];
 }

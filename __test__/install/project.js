@@ -16,12 +16,14 @@ class Project {
 
   constructor(parent, manager, node, registry) {
     this.manager = manager;
+    this.libc = node.libc;
     this.#home = path.join(parent, 'home');
     this.#folder = path.join(parent, 'project');
     // Nothing of this machine's settings: caches, configurations and proxies are found by these.
     this.#env = {
       HOME: this.#home,
-      PATH: `${path.dirname(node)}:${process.env.PATH}`,
+      PATH: `${path.dirname(node.file)}:${process.env.PATH}`,
+      ...node.environment,
       ...manager.settings(registry),
     };
     fs.mkdirSync(this.#home, { recursive: true });

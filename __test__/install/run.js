@@ -2,13 +2,14 @@
 
 // npm run test:install: publishes the packages to a registry of its own, installs heapgap and Express
 // from it into empty projects, with every package manager and on every Node.js that heapgap
-// supports, and checks each project as its user would.
+// supports, with glibc and with musl, and checks each project as its user would.
 
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 
-const { MAJORS, binary, installNodes } = require('../support/nodes.js');
+const nodes = require('../support/nodes.js');
+const nodesOnMusl = require('../support/nodes-on-musl.js');
 const checks = require('./checks.js');
 const { MANAGERS, installTools, title } = require('./managers.js');
 const { makePackages } = require('./packages.js');
@@ -19,7 +20,7 @@ const { Registry } = require('./registry.js');
 const DEADLINE_MINUTES = 25;
 const AT_A_TIME = 2;
 /** Of those under __test__/nodes, one that verdaccio and the newest npm run on. */
-const NODE = binary(24);
+const NODE = nodes.binary(24);
 
 const { devDependencies } = require('../../package.json');
 const TYPES = `@types/node@${devDependencies['@types/node']}`;
@@ -27,13 +28,23 @@ const TYPESCRIPT = `typescript@${devDependencies.typescript}`;
 /** TypeScript 7 cannot see into Plug'n'Play's archives; Yarn teaches 6 how to. */
 const TYPESCRIPT_PNP = 'typescript@^6.0.3';
 
+const npmFor = (major) => MANAGERS[major === 20 ? 'npm-11' : 'npm'];
+
 const PLAN = [
-  ...MAJORS.map((major) => ({ manager: MANAGERS[major === 20 ? 'npm-11' : 'npm'], major })),
+  ...nodes.MAJORS.map((major) => ({ manager: npmFor(major), major })),
   { manager: MANAGERS.pnpm, major: 22 },
   { manager: MANAGERS['yarn-1'], major: 20 },
   { manager: MANAGERS['yarn-4'], major: 24 },
   { manager: MANAGERS['yarn-4-pnp'], major: 26 },
+  ...nodesOnMusl.MAJORS.map((major) => ({ manager: npmFor(major), major, libc: 'musl' })),
 ];
+
+/** Of a line of the plan; npm goes by /usr/bin/ldd, which is glibc's here. */
+function nodeOf({ major, libc = 'glibc' }) {
+  if (libc === 'glibc') return { libc, file: nodes.binary(major), environment: {} };
+  const environment = { ...nodesOnMusl.environment(major), npm_config_libc: libc };
+  return { libc, file: nodesOnMusl.binary(major), environment };
+}
 
 /** What was just ended may still be writing. */
 const REMOVE = { recursive: true, force: true, maxRetries: 10 };
@@ -61,8 +72,9 @@ async function startRegistry(tarballs) {
   return registry;
 }
 
-async function checkProject(name, folder, { manager, major }, registry) {
-  const project = new Project(folder, manager, binary(major), registry.url);
+async function checkProject(name, folder, entry, registry) {
+  const { manager } = entry;
+  const project = new Project(folder, manager, nodeOf(entry), registry.url);
   say(`${name}: install heapgap express`);
   await project.install('heapgap', 'express');
   if (manager.name.startsWith('npm')) checks.assertNoInstallScript(project);
@@ -74,18 +86,20 @@ async function checkProject(name, folder, { manager, major }, registry) {
   await project.manage([...manager.addDev, typescript, TYPES]);
   await checks.assertTypes(project);
   const cells = [];
-  for (const [how, { allocator, words }] of Object.entries(checks.SERVICES)) {
+  for (const [how, { allocator = project.libc, words }] of Object.entries(checks.SERVICES)) {
     say(`${name}: the service, ${how}`);
     const released = await checks.assertService(project, words(project), allocator);
     cells.push(`${allocator}, ${Math.round(released / 1024 / 1024)} MB`);
   }
+  say(`${name}: heapgap leaks`);
+  await checks.assertLeakFound(project);
   return cells;
 }
 
 /** Checks one line of the plan; answers its row of the table. */
 async function row(entry, registry) {
   const start = performance.now();
-  const names = [title(entry.manager), `Node ${entry.major}`];
+  const names = [title(entry.manager), `Node ${entry.major}${entry.libc ? `, ${entry.libc}` : ''}`];
   const name = names.join(', ');
   const folder = subfolder(name.replace(/[^\w.]+/g, '-'));
   try {
@@ -135,7 +149,8 @@ function table(rows) {
 async function main() {
   if (process.platform !== 'linux') throw new Error('there are packages for Linux only');
   say('installing Node.js, the registry and the package managers');
-  installNodes();
+  nodes.installNodes();
+  nodesOnMusl.installNodes();
   await installTools();
   say('npm run package');
   const tarballs = await makePackages(subfolder('stand-ins'));
