@@ -89,7 +89,8 @@ async function checkProject(name, folder, entry, registry) {
   for (const [how, { allocator = project.libc, words }] of Object.entries(checks.SERVICES)) {
     say(`${name}: the service, ${how}`);
     const released = await checks.assertService(project, words(project), allocator);
-    cells.push(`${allocator}, ${Math.round(released / 1024 / 1024)} MB`);
+    const purged = released === null ? 'no purge' : `${Math.round(released / 1024 / 1024)} MB`;
+    cells.push(`${allocator}, ${purged}`);
   }
   say(`${name}: heapgap leaks`);
   await checks.assertLeakFound(project);
