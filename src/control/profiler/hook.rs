@@ -130,21 +130,29 @@ fn main_stack_end() -> Option<usize> {
 /// a millisecond in Node.js 20, whose V8 has none for its builtins. So the end is remembered, and not tried again.
 const ENDS_ARE_SLOW: bool = cfg!(target_env = "musl");
 
-/// Return addresses beyond which the unwinder has found nothing; each where [`slot`] says, until another comes.
-static ENDS: [AtomicUsize; 256] = [const { AtomicUsize::new(0) }; 256];
+/// Each a [`pair`], where [`slot`] says, until another comes.
+static ENDS: [AtomicUsize; 1024] = [const { AtomicUsize::new(0) }; 1024];
 
-fn slot(address: usize) -> &'static AtomicUsize {
-    &ENDS[(address ^ (address >> 8)) % ENDS.len()]
+/// The two last addresses that the unwinder finds: of a function, and where that returns to. Both, for only so is the
+/// frame pointer known to be that function's own, and not of one further out.
+const fn pair(last: usize, end: usize) -> usize {
+    last.rotate_left(24) ^ end
 }
 
-/// The addresses so far, and the frame pointer of the last.
+fn slot(pair: usize) -> &'static AtomicUsize {
+    &ENDS[(pair ^ (pair >> 10) ^ (pair >> 24)) % ENDS.len()]
+}
+
+/// The addresses so far, the last two of them, and the last one's frame pointer.
 struct Trace {
     unwinder: Unwinder,
     vec: *mut *mut c_void,
     len: usize,
     max: usize,
     last: usize,
+    before: usize,
     frame_pointer: usize,
+    is_at_known_end: bool,
     stack: Stack,
     window: Window,
 }
@@ -160,11 +168,22 @@ impl Trace {
         self.len < self.max
     }
 
-    /// By its frame pointer: V8 and Node.js keep it.
-    fn last_returns_to_an_end(&mut self) -> bool {
+    /// Whether it is known that the unwinder comes to its end after the last address.
+    fn returns_to_known_end(&mut self) -> bool {
         let frame = self.frame_pointer;
         let caller = if self.stack.holds(frame) { self.window.pair(frame) } else { None };
-        caller.is_some_and(|[_, address]| slot(address).load(Ordering::Relaxed) == address)
+        caller.is_some_and(|[_, address]| {
+            let pair = pair(self.last, address);
+            slot(pair).load(Ordering::Relaxed) == pair
+        })
+    }
+
+    /// That the unwinder has found no more than this.
+    fn remember_end(&self) {
+        if !self.is_at_known_end && self.len < self.max {
+            let pair = pair(self.before, self.last);
+            slot(pair).store(pair, Ordering::Relaxed);
+        }
     }
 }
 
@@ -182,14 +201,16 @@ unsafe extern "C" fn backtrace(vec: *mut *mut c_void, len: *mut c_uint, max: c_u
         len: 0,
         max: max as usize,
         last: 0,
+        before: 0,
         frame_pointer: 0,
+        is_at_known_end: false,
         stack,
         window: Window::new(),
     };
     // SAFETY: `step` is given what it expects, and `trace` outlives the call.
     unsafe { (unwinder.backtrace)(step, (&raw mut trace).cast()) };
-    if ENDS_ARE_SLOW && trace.len < trace.max {
-        slot(trace.last).store(trace.last, Ordering::Relaxed);
+    if ENDS_ARE_SLOW {
+        trace.remember_end();
     }
     stack.follow(trace.frame_pointer, |address| trace.push(address));
     // SAFETY: jemalloc's own variable, and as above.
@@ -210,9 +231,13 @@ unsafe extern "C" fn step(context: *mut Context, trace: *mut c_void) -> c_int {
     // SAFETY: as above. The frame pointer is among the registers that a frame description restores, or the
     // unwinder has it from the frame before.
     trace.frame_pointer = unsafe { (trace.unwinder.register)(context, FRAME_POINTER) };
+    trace.before = trace.last;
     trace.last = address;
-    let is_last = !trace.push(address) || (ENDS_ARE_SLOW && trace.last_returns_to_an_end());
-    if is_last { END_OF_STACK } else { NO_REASON }
+    if !trace.push(address) {
+        return END_OF_STACK;
+    }
+    trace.is_at_known_end = ENDS_ARE_SLOW && trace.returns_to_known_end();
+    if trace.is_at_known_end { END_OF_STACK } else { NO_REASON }
 }
 
 /// The end of the stack that holds `here`. A thread's own descriptor lies at the end of its stack (glibc's
@@ -359,27 +384,47 @@ mod tests {
         }
     }
 
+    /// As if the unwinder had come to `last`, whose frame is that word, from `before`.
+    fn trace_at(words: &[usize], frame: usize, [before, last]: [usize; 2]) -> Option<Trace> {
+        let start = words.as_ptr() as usize;
+        Some(Trace {
+            unwinder: Unwinder::find()?,
+            vec: std::ptr::null_mut(),
+            len: 2,
+            max: 3,
+            last,
+            before,
+            frame_pointer: start + frame * WORD,
+            is_at_known_end: false,
+            stack: Stack { from: start, to: start + size_of_val(words) },
+            window: Window::new(),
+        })
+    }
+
     #[test]
     fn an_end_is_known_once_it_was_found() -> Result<(), Absent> {
         let words = frames_at(&[1, 5], 16);
-        let start = words.as_ptr() as usize;
-        let mut trace = Trace {
-            unwinder: Unwinder::find().ok_or(NO_KEY)?,
-            vec: std::ptr::null_mut(),
-            len: 0,
-            max: 0,
-            last: 0,
-            frame_pointer: start + WORD,
-            stack: Stack { from: start, to: start + size_of_val(words.as_slice()) },
-            window: Window::new(),
-        };
-        assert!(!trace.last_returns_to_an_end());
-        slot(0x1000).store(0x1000, Ordering::Relaxed);
-        assert!(trace.last_returns_to_an_end());
-        trace.frame_pointer = start + 5 * WORD;
-        assert!(!trace.last_returns_to_an_end(), "another address");
-        trace.frame_pointer = start - WORD;
-        assert!(!trace.last_returns_to_an_end(), "not of this stack");
+        let at = |frame, addresses| trace_at(&words, frame, addresses).ok_or(NO_KEY);
+        assert!(!at(1, [0, 0x77])?.returns_to_known_end());
+        at(1, [0x77, 0x1000])?.remember_end();
+        assert!(at(1, [0, 0x77])?.returns_to_known_end());
+        assert!(!at(1, [0, 0x78])?.returns_to_known_end(), "from another function");
+        assert!(!at(5, [0, 0x77])?.returns_to_known_end(), "to another address");
+        assert!(!at(16, [0, 0x77])?.returns_to_known_end(), "not of this stack");
+        Ok(())
+    }
+
+    #[test]
+    fn where_a_trace_is_cut_is_no_end() -> Result<(), Absent> {
+        let words = frames_at(&[1], 16);
+        let mut full = trace_at(&words, 1, [0x99, 0x1000]).ok_or(NO_KEY)?;
+        full.len = full.max;
+        full.remember_end();
+        let mut early = trace_at(&words, 1, [0x99, 0x1000]).ok_or(NO_KEY)?;
+        early.is_at_known_end = true;
+        early.remember_end();
+        let mut trace = trace_at(&words, 1, [0, 0x99]).ok_or(NO_KEY)?;
+        assert!(!trace.returns_to_known_end());
         Ok(())
     }
 
