@@ -272,6 +272,14 @@ describe('the report', () => {
       '  512 KB (29 %) in 2 objects, of resize (/a.js:3)',
     ]);
     assert.match(textOf(stacks), /4 objects.*\n {6}New\n {6}v8::internal::Builtin_HandleApiCall\n/);
+    const others = [
+      [frame('[a.node]'), ...ends],
+      [frame('[b.node]'), ...ends],
+      [called[0]],
+      [called[1]],
+    ];
+    const apart = textOf(others.map((frames) => ({ bytes: 2 ** 20, objects: 1, frames })));
+    assert.equal(apart.match(/^ {2}1\.0 MB \(25 %\)/gm).length, 4, apart);
   });
 
   it('says what could not be named', () => {

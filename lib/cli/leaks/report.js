@@ -25,7 +25,7 @@ function shown({ name, file, line }) {
 
 /** How JavaScript is carried out, how Node.js runs, how V8 calls native code: stacks that differ in that alone are one. */
 const V8_CALLS =
-  /^\[|^v8::internal::.*(FunctionCallbackArguments::Call|HandleApiCall|CallApiCallback)/;
+  /^\[(generated code|interpreted JavaScript)\]$|^v8::internal::.*(FunctionCallbackArguments::Call|HandleApiCall|CallApiCallback)/;
 const isPlumbing = ({ name, file }) =>
   file === null ? V8_CALLS.test(name) : file.startsWith('node:');
 
@@ -33,8 +33,10 @@ const isPlumbing = ({ name, file }) =>
 function merged(stacks) {
   const byOrigin = new Map();
   for (const stack of stacks) {
-    const frames = ofInterest(stack.frames).filter((frame) => !isPlumbing(frame));
-    const origin = JSON.stringify(frames);
+    const frames = ofInterest(stack.frames);
+    // Where nothing of the program's own is in it, all the rest tells where it is from.
+    const isTold = frames.some(isOwn);
+    const origin = JSON.stringify(isTold ? frames.filter((frame) => !isPlumbing(frame)) : frames);
     const sum = byOrigin.get(origin) ?? { frames: stack.frames, bytes: 0, objects: 0 };
     sum.bytes += stack.bytes;
     sum.objects += stack.objects;

@@ -133,24 +133,23 @@ const ENDS_ARE_SLOW: bool = cfg!(target_env = "musl");
 /// Each a [`pair`], where [`slot`] says, until another comes.
 static ENDS: [AtomicUsize; 1024] = [const { AtomicUsize::new(0) }; 1024];
 
-/// The two last addresses that the unwinder finds: of a function, and where that returns to. Both, for only so is the
-/// frame pointer known to be that function's own, and not of one further out.
-const fn pair(last: usize, end: usize) -> usize {
-    last.rotate_left(24) ^ end
+/// The last address that the unwinder finds, and where its frame pointer says that it returns to. Both: the frame pointer may be
+/// that of a function further out.
+const fn pair(last: usize, caller: usize) -> usize {
+    last.rotate_left(24) ^ caller
 }
 
 fn slot(pair: usize) -> &'static AtomicUsize {
     &ENDS[(pair ^ (pair >> 10) ^ (pair >> 24)) % ENDS.len()]
 }
 
-/// The addresses so far, the last two of them, and the last one's frame pointer.
+/// The addresses so far, and the frame pointer of the last.
 struct Trace {
     unwinder: Unwinder,
     vec: *mut *mut c_void,
     len: usize,
     max: usize,
     last: usize,
-    before: usize,
     frame_pointer: usize,
     is_at_known_end: bool,
     stack: Stack,
@@ -168,20 +167,23 @@ impl Trace {
         self.len < self.max
     }
 
-    /// Whether it is known that the unwinder comes to its end after the last address.
-    fn returns_to_known_end(&mut self) -> bool {
+    fn pair(&mut self) -> Option<usize> {
         let frame = self.frame_pointer;
-        let caller = if self.stack.holds(frame) { self.window.pair(frame) } else { None };
-        caller.is_some_and(|[_, address]| {
-            let pair = pair(self.last, address);
-            slot(pair).load(Ordering::Relaxed) == pair
-        })
+        let [_, caller] = if self.stack.holds(frame) { self.window.pair(frame) } else { None }?;
+        Some(pair(self.last, caller))
+    }
+
+    /// Whether it is known that the unwinder finds nothing beyond the last address.
+    fn is_known_end(&mut self) -> bool {
+        self.pair().is_some_and(|pair| slot(pair).load(Ordering::Relaxed) == pair)
     }
 
     /// That the unwinder has found no more than this.
-    fn remember_end(&self) {
-        if !self.is_at_known_end && self.len < self.max {
-            let pair = pair(self.before, self.last);
+    fn remember_end(&mut self) {
+        if self.is_at_known_end || self.len == self.max {
+            return;
+        }
+        if let Some(pair) = self.pair() {
             slot(pair).store(pair, Ordering::Relaxed);
         }
     }
@@ -201,7 +203,6 @@ unsafe extern "C" fn backtrace(vec: *mut *mut c_void, len: *mut c_uint, max: c_u
         len: 0,
         max: max as usize,
         last: 0,
-        before: 0,
         frame_pointer: 0,
         is_at_known_end: false,
         stack,
@@ -231,12 +232,11 @@ unsafe extern "C" fn step(context: *mut Context, trace: *mut c_void) -> c_int {
     // SAFETY: as above. The frame pointer is among the registers that a frame description restores, or the
     // unwinder has it from the frame before.
     trace.frame_pointer = unsafe { (trace.unwinder.register)(context, FRAME_POINTER) };
-    trace.before = trace.last;
     trace.last = address;
     if !trace.push(address) {
         return END_OF_STACK;
     }
-    trace.is_at_known_end = ENDS_ARE_SLOW && trace.returns_to_known_end();
+    trace.is_at_known_end = ENDS_ARE_SLOW && trace.is_known_end();
     if trace.is_at_known_end { END_OF_STACK } else { NO_REASON }
 }
 
@@ -270,15 +270,15 @@ impl Stack {
         while self.holds(frame) {
             let Some([next, address]) = window.pair(frame) else { return };
             let address = address & ADDRESS as usize;
-            if address == 0 || self.contains(address) || !push(address) || next <= frame {
+            if address == 0 || self.is_argument(address) || !push(address) || next <= frame {
                 return;
             }
             frame = next;
         }
     }
 
-    fn contains(self, address: usize) -> bool {
-        (self.from..self.to).contains(&address)
+    fn is_argument(self, address: usize) -> bool {
+        cfg!(any(target_env = "musl", test)) && (self.from..self.to).contains(&address)
     }
 
     fn holds(self, frame: usize) -> bool {
@@ -384,8 +384,8 @@ mod tests {
         }
     }
 
-    /// As if the unwinder had come to `last`, whose frame is that word, from `before`.
-    fn trace_at(words: &[usize], frame: usize, [before, last]: [usize; 2]) -> Option<Trace> {
+    /// As if the unwinder had come to `last`, whose frame is that word.
+    fn trace_at(words: &[usize], frame: usize, last: usize) -> Option<Trace> {
         let start = words.as_ptr() as usize;
         Some(Trace {
             unwinder: Unwinder::find()?,
@@ -393,7 +393,6 @@ mod tests {
             len: 2,
             max: 3,
             last,
-            before,
             frame_pointer: start + frame * WORD,
             is_at_known_end: false,
             stack: Stack { from: start, to: start + size_of_val(words) },
@@ -404,27 +403,26 @@ mod tests {
     #[test]
     fn an_end_is_known_once_it_was_found() -> Result<(), Absent> {
         let words = frames_at(&[1, 5], 16);
-        let at = |frame, addresses| trace_at(&words, frame, addresses).ok_or(NO_KEY);
-        assert!(!at(1, [0, 0x77])?.returns_to_known_end());
-        at(1, [0x77, 0x1000])?.remember_end();
-        assert!(at(1, [0, 0x77])?.returns_to_known_end());
-        assert!(!at(1, [0, 0x78])?.returns_to_known_end(), "from another function");
-        assert!(!at(5, [0, 0x77])?.returns_to_known_end(), "to another address");
-        assert!(!at(16, [0, 0x77])?.returns_to_known_end(), "not of this stack");
+        let at = |frame, last| trace_at(&words, frame, last).ok_or(NO_KEY);
+        assert!(!at(1, 0x77)?.is_known_end());
+        at(1, 0x77)?.remember_end();
+        assert!(at(1, 0x77)?.is_known_end());
+        assert!(!at(1, 0x78)?.is_known_end(), "from another function");
+        assert!(!at(5, 0x77)?.is_known_end(), "to another address");
+        assert!(!at(16, 0x77)?.is_known_end(), "not of this stack");
         Ok(())
     }
 
     #[test]
     fn where_a_trace_is_cut_is_no_end() -> Result<(), Absent> {
         let words = frames_at(&[1], 16);
-        let mut full = trace_at(&words, 1, [0x99, 0x1000]).ok_or(NO_KEY)?;
-        full.len = full.max;
-        full.remember_end();
-        let mut early = trace_at(&words, 1, [0x99, 0x1000]).ok_or(NO_KEY)?;
-        early.is_at_known_end = true;
-        early.remember_end();
-        let mut trace = trace_at(&words, 1, [0, 0x99]).ok_or(NO_KEY)?;
-        assert!(!trace.returns_to_known_end());
+        let mut trace = trace_at(&words, 1, 0x99).ok_or(NO_KEY)?;
+        trace.len = trace.max;
+        trace.remember_end();
+        trace.len = 2;
+        trace.is_at_known_end = true;
+        trace.remember_end();
+        assert!(!trace.is_known_end());
         Ok(())
     }
 

@@ -120,6 +120,10 @@ pub fn start(exponent: Option<u32>) -> Result<Option<Absent>, Error> {
     }
     code_events::keep_dropped();
     let missing = hook::install().err();
+    // jemalloc's own backtrace uses libgcc's unwinder, which may hang there: see hook::Unwinder.
+    if let Some(why) = missing.filter(|_| cfg!(target_env = "musl")) {
+        return Err(Error::NoHook(why));
+    }
     set_active(true)?;
     Ok(missing)
 }
@@ -138,7 +142,9 @@ pub fn stop() -> Result<(), Error> {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     state()?;
     set_active(false)?;
-    hook::remove();
+    if cfg!(not(target_env = "musl")) {
+        hook::remove();
+    }
     Ok(())
 }
 
@@ -193,6 +199,8 @@ fn memory_file() -> io::Result<File> {
 pub enum Error {
     /// There is none.
     Unavailable(Unavailable),
+    /// Without heapgap's backtrace none may be taken here.
+    NoHook(Absent),
     /// jemalloc answered a key with an error.
     Refused(&'static str, tikv_jemalloc_ctl::Error),
     /// The file that jemalloc writes to could not be made or read.
@@ -209,6 +217,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unavailable(why) => write!(f, "{why}"),
+            Self::NoHook(why) => write!(f, "no stack can be taken safely: {why}"),
             Self::Refused(key, error) => write!(f, "jemalloc refused {key}: {error}"),
             Self::File(error) => write!(f, "no file in memory for jemalloc to write to: {error}"),
         }
